@@ -1,6 +1,7 @@
 /** Items of the benchmark: a haystack with needles or threads in it, a question, and the values that answer it. */
 import { createRandom, type Random } from "../../core/index.ts";
 import {
+  checkedLater,
   checkOptionRules,
   checkRequired,
   choiceRule,
@@ -140,11 +141,11 @@ function describe(settings: NeedleSettings): unknown[] {
   return [...all, settings.branches].map((setting) => setting ?? null);
 }
 
-/** Checked elsewhere. */
-const anything: OptionRule = { test: () => true, expected: "" };
 const counts = (least: number): OptionRule => integerRule(least, Number.MAX_SAFE_INTEGER);
 const placement = choiceRule(needlePlacements);
 const direction = choiceRule(threadDirections);
+
+const invalidCode = "needle-option-invalid";
 
 /** What each task needs. */
 const needed: Readonly<Record<NeedleTask, Readonly<Record<string, OptionRule>>>> = {
@@ -166,12 +167,10 @@ const optional: typeof needed = {
   "branched-threading": { direction, branches: counts(1) },
 };
 
-const invalidCode = "needle-option-invalid";
-
 function checkSettings(settings: NeedleSettings): void {
   const { task, pairs } = settings;
   if (!needleTasks.includes(task)) throw needleOptionError("task", task, needleTasks.join(", "));
-  const rules = { task: anything, pairs: anything, ...needed[task], ...optional[task] };
+  const rules = { task: checkedLater, pairs: checkedLater, ...needed[task], ...optional[task] };
   checkOptionRules(settings, rules, { what: `the needle task ${task}`, invalidCode });
   checkRequired(settings, needed[task], invalidCode);
   const least = pairsNeeded(settings);
@@ -181,9 +180,9 @@ function checkSettings(settings: NeedleSettings): void {
 
 /** The seed and the length of codes are checked where pairs are drawn. */
 const makeRules: Readonly<Record<keyof MakeNeedleItemOptions, OptionRule>> = {
-  seed: anything,
+  seed: checkedLater,
   repeat: countRule,
-  codeLength: anything,
+  codeLength: checkedLater,
   wording: choiceRule(["json", "table"] satisfies NeedleWording[]),
 };
 

@@ -206,16 +206,13 @@ class ExactByteDistribution implements ExactBytes {
       const scale = Math.exp(spelling.logProbability - largest);
       const weights = spelling.weights!;
       for (let at = 0; at < weights.length; at++) sums[firstBytes[at]!]! += scale * weights[at]!;
-      if (this.#isEmpty) continue;
+    }
+    // No text has no tokens, not even those of a space.
+    for (const spelling of this.#isEmpty ? [this.#root] : spellings) {
       if (this.#options.mode === "exact" && !validity.isWhole(spelling.state)) continue;
+      const scale = Math.exp(spelling.logProbability - largest);
       for (const id of this.#rows.endIds)
         sums[endOutcome]! += scale * probability(spelling.row!, id);
-    }
-    if (this.#isEmpty) {
-      // No text has no tokens, not even those of a space.
-      const scale = Math.exp(this.#root.logProbability - largest);
-      for (const id of this.#rows.endIds)
-        sums[endOutcome]! += scale * probability(this.#root.row!, id);
     }
     return logarithms(sums);
   }

@@ -101,7 +101,7 @@ export function routeWithCapacity(
   const positions = choices.map((chosen) => chosen.map(() => 0));
   const kept = choices.map((chosen) => chosen.map(() => false));
   const groups = groupTokens(count, options);
-  const best = logits.map(highestProbability);
+  const best = options.byProbability ? logits.map(highestProbability) : [];
   const state = { choices, positions, kept, probabilities, best };
   const queues = groups.map((tokens) =>
     queueGroup(tokens.filter(isReal), tokens.length, state, options),
@@ -138,7 +138,7 @@ interface RoutedTokens {
   readonly positions: number[][];
   readonly kept: boolean[][];
   readonly probabilities: readonly (readonly number[])[];
-  /** The highest probability of each token. */
+  /** The highest probability of each token, where tokens queue by it. */
   readonly best: readonly number[];
 }
 

@@ -4,8 +4,9 @@
  *
  * Source: transformers 5.18.0, `tokenization_bert.py` and the classes that are the same.
  */
-import { JetonError } from "../../core/error.ts";
 import { asObject, invalidField, type JsonObject } from "./json-reader.ts";
+import { classNameOf, unsupportedClass } from "./tokenizer-class.ts";
+import { createBertParts } from "./tokenizer-file.ts";
 
 /** Name of the file. */
 export const bertVocabularyName = "vocab.txt";
@@ -57,7 +58,7 @@ export function bertJson(text: string, files: BertVocabularyFiles, path: string)
   const config = asObject(files.tokenizerConfig ?? {}, "tokenizer_config");
   const map = asObject(files.specialTokensMap ?? {}, "special_tokens_map");
   const model = asObject(files.modelConfig ?? {}, "config");
-  checkClass(config["tokenizer_class"], model["model_type"], path);
+  checkClass(classNameOf(config), model["model_type"], path);
   const vocabulary = readVocabulary(text);
   const tokenOf = (key: string): string =>
     contentOf(config[key]) ?? contentOf(map[key]) ?? specialTokens[key]!;
@@ -66,16 +67,17 @@ export function bertJson(text: string, files: BertVocabularyFiles, path: string)
   for (const token of [unknown, separator, first]) {
     if (!vocabulary.has(token)) throw invalidField(path, undefined, `a line ${token}`);
   }
-  const switchOf = <Missing extends boolean | null>(key: string, missing: Missing) => {
-    const value = config[key] ?? missing;
-    if (typeof value === "boolean" || value === null) return value;
+  const switchOf = (key: string): boolean | undefined => {
+    const value = config[key] ?? undefined;
+    if (typeof value === "boolean" || value === undefined) return value;
     throw invalidField(`tokenizer_config.${key}`, value, "true or false");
   };
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
-  const piece = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
-  const sequence = (id: string, type_id: number) => ({ Sequence: { id, type_id } });
-  const single = [piece(first, 0), sequence("A", 0), piece(separator, 0)];
-  const templateToken = (id: string) => ({ id, ids: [vocabulary.get(id)!], tokens: [id] });
+  const { normalizer, preTokenizer, decoder } = createBertParts({
+    lowercase: switchOf("do_lower_case") ?? true,
+    stripAccents: switchOf("strip_accents") ?? null,
+    chineseCharacters: switchOf("tokenize_chinese_chars") ?? true,
+  });
   return {
     version: "1.0",
     truncation: null,
@@ -83,24 +85,14 @@ export function bertJson(text: string, files: BertVocabularyFiles, path: string)
     added_tokens: [...new Set(names)]
       .filter((content) => vocabulary.has(content))
       .map((content) => ({ id: vocabulary.get(content)!, content, ...flags, special: true })),
-    normalizer: {
-      type: "BertNormalizer",
-      clean_text: true,
-      handle_chinese_chars: switchOf("tokenize_chinese_chars", true),
-      strip_accents: switchOf("strip_accents", null),
-      lowercase: switchOf("do_lower_case", true),
-    },
-    pre_tokenizer: { type: "BertPreTokenizer" },
+    normalizer,
+    pre_tokenizer: preTokenizer,
     post_processor: {
-      type: "TemplateProcessing",
-      single,
-      pair: [...single, sequence("B", 1), piece(separator, 1)],
-      special_tokens: {
-        [first]: templateToken(first),
-        [separator]: templateToken(separator),
-      },
+      type: "BertProcessing",
+      sep: [separator, vocabulary.get(separator)!],
+      cls: [first, vocabulary.get(first)!],
     },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+    decoder,
     model: {
       type: "WordPiece",
       unk_token: unknown,
@@ -118,17 +110,14 @@ function readVocabulary(text: string): Map<string, number> {
   return new Map(lines.map((token, id) => [token, id]));
 }
 
-function checkClass(named: unknown, modelType: unknown, path: string): void {
+function checkClass(className: string | undefined, modelType: unknown, path: string): void {
   const isKnown =
-    typeof named === "string"
-      ? classes.has(named.replace(/Fast$/, ""))
-      : modelType === undefined || models.has(String(modelType));
+    className === undefined
+      ? modelType === undefined || models.has(String(modelType))
+      : classes.has(className);
   if (isKnown) return;
-  const found = typeof named === "string" ? named : `the tokenizer of ${String(modelType)}`;
-  throw new JetonError(
-    `${path} is read in another way by ${found}; expected tokenizer.json, which transformers writes: AutoTokenizer.from_pretrained(…).save_pretrained(…)`,
-    { code: "tokenizer-class-unsupported", details: { path, found } },
-  );
+  const found = className ?? `the tokenizer of ${String(modelType)}`;
+  throw unsupportedClass(path, `is read in another way by ${found}`, found);
 }
 
 /** A token as settings name it: by a string, or by an object with its content. */

@@ -3,6 +3,8 @@
  * id for each byte (byte + 3), then the extra ids; `</s>` ends every text.
  */
 import { byteToCharacter } from "../decoders/byte-alphabet.ts";
+import { classNameOf } from "./tokenizer-class.ts";
+import { createEnding } from "./tokenizer-file.ts";
 
 /** Ids before those of the bytes. */
 const special = ["<pad>", "</s>", "<unk>"] as const;
@@ -13,15 +15,9 @@ const defaultExtraIds = 125;
 /** Files of a folder that may name this tokenizer, the first one that names any class going before the other. */
 export const classFileNames: readonly string[] = ["tokenizer_config.json", "config.json"];
 
-/** Whether a `tokenizer_config.json` or a model's `config.json` names a class of tokenizers. */
-export function namesTokenizerClass(config: unknown): boolean {
-  return isObject(config) && typeof config["tokenizer_class"] === "string";
-}
-
 /** Whether a `tokenizer_config.json`, or a model's `config.json`, describes this tokenizer. */
 export function isByT5Config(config: unknown): boolean {
-  const name = isObject(config) ? config["tokenizer_class"] : undefined;
-  return typeof name === "string" && /^ByT5Tokenizer(Fast)?$/.test(name);
+  return classNameOf(config) === "ByT5Tokenizer";
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -60,17 +56,7 @@ export function byT5Json(config: unknown): Record<string, unknown> {
       trim_offsets: false,
       use_regex: true,
     },
-    post_processor: {
-      type: "TemplateProcessing",
-      single: [{ Sequence: { id: "A", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }],
-      pair: [
-        { Sequence: { id: "A", type_id: 0 } },
-        { SpecialToken: { id: "</s>", type_id: 0 } },
-        { Sequence: { id: "B", type_id: 0 } },
-        { SpecialToken: { id: "</s>", type_id: 0 } },
-      ],
-      special_tokens: { "</s>": { id: "</s>", ids: [1], tokens: ["</s>"] } },
-    },
+    post_processor: createEnding(special[1], 1),
     decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true },
     model: {
       type: "BPE",

@@ -6,11 +6,12 @@ import { JetonError } from "../../core/error.ts";
 import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { bertJson } from "./bert-vocabulary.ts";
-import { byT5Json, isByT5Config, namesTokenizerClass } from "./byt5-tokenizer.ts";
+import { byT5Json, isByT5Config } from "./byt5-tokenizer.ts";
 import { describeValue } from "./json-reader.ts";
 import { applySentencePieceClass } from "./sentencepiece-classes.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
+import { classNameOf, textOf } from "./tokenizer-class.ts";
 import { notFound, recognizeVocabulary, vocabularyFileNames } from "./tokenizer-files.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 import {
@@ -82,8 +83,16 @@ export async function loadTokenizer(
     }
     case "json":
       return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
-    case "sentencepiece":
-      return assembleTokenizer(await readSentencePieceFile(bytes, settings, file), settings);
+    case "sentencepiece": {
+      const parts = addTokens(readSentencePieceModel(bytes), settings);
+      const { config = {} } = files;
+      const named = {
+        className: classNameOf(config),
+        modelType: textOf(await readJson(join(folder, "config.json")), "model_type"),
+        extraIds: Reflect.get(config as object, "extra_ids"),
+      };
+      return assembleTokenizer(applySentencePieceClass(parts, named, file), settings);
+    }
     case "tiktoken": {
       const name = basename(file).replace(/\.tiktoken$/, "");
       const encoding = options.encoding ?? tiktokenEncodings.get(name);
@@ -100,27 +109,6 @@ export async function loadTokenizer(
       return assembleTokenizer(addTokens(parts, settings), settings);
     }
   }
-}
-
-/** A SentencePiece model with what the settings and the class beside it say. */
-async function readSentencePieceFile(
-  bytes: Uint8Array,
-  settings: TokenizerSettings,
-  file: string,
-): Promise<TokenizerParts> {
-  const { dirname, join } = await import("node:path");
-  const folder = dirname(file);
-  const field = async (name: string, key: string): Promise<unknown> => {
-    const value = await readJson(join(folder, name));
-    return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
-  };
-  const parts = addTokens(readSentencePieceModel(bytes), settings);
-  const named = {
-    tokenizerClass: await field("tokenizer_config.json", "tokenizer_class"),
-    modelType: await field("config.json", "model_type"),
-    extraIds: await field("tokenizer_config.json", "extra_ids"),
-  };
-  return applySentencePieceClass(parts, named, file);
 }
 
 /** The added tokens that only the configuration knows, beside those of the file itself. */
@@ -148,7 +136,7 @@ async function readSettingsFiles(folder: string): Promise<SettingsFiles> {
 /** The file that names the class of a folder's tokenizer; `config.json` where `tokenizer_config.json` does not. */
 async function readClassFile(folder: string, config: unknown): Promise<unknown> {
   const { join } = await import("node:path");
-  if (namesTokenizerClass(config)) return config;
+  if (classNameOf(config) !== undefined) return config;
   return await readJson(join(folder, "config.json"));
 }
 

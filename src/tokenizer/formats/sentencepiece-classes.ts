@@ -4,9 +4,10 @@
  *
  * Source: transformers 5.18.0, `tokenization_t5.py` and those of the classes that are refused.
  */
-import { JetonError } from "../../core/error.ts";
 import type { AddedToken } from "../added-tokens.ts";
 import { readPostProcessor } from "../post-processors/post-processors.ts";
+import { unsupportedClass } from "./tokenizer-class.ts";
+import { createEnding } from "./tokenizer-file.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 
 /** The class by the `model_type` of a `config.json`, for folders whose settings name none. */
@@ -28,12 +29,12 @@ const refused: readonly string[] = [
 /** Placeholders for left-out parts of a text, where the settings do not say how many. */
 const usualExtraIds = 100;
 
-/** What the files beside a model file say, as they say it. */
+/** What the files beside a model file say. */
 export interface SentencePieceClass {
-  /** `tokenizer_class` */
-  readonly tokenizerClass: unknown;
+  /** As `classNameOf` gives it. */
+  readonly className: string | undefined;
   /** `model_type` of the model's own configuration. */
-  readonly modelType: unknown;
+  readonly modelType: string | undefined;
   /** `extra_ids` */
   readonly extraIds: unknown;
 }
@@ -46,16 +47,12 @@ export interface SentencePieceClass {
  */
 export function applySentencePieceClass(
   parts: TokenizerParts,
-  { tokenizerClass: named, modelType, extraIds }: SentencePieceClass,
+  { className, modelType, extraIds }: SentencePieceClass,
   file: string,
 ): TokenizerParts {
-  const known = typeof modelType === "string" ? classOfModel[modelType] : undefined;
-  const name = typeof named === "string" ? named.replace(/Fast$/, "") : known;
+  const name = className ?? (modelType === undefined ? undefined : classOfModel[modelType]);
   if (name !== undefined && refused.includes(name)) {
-    throw new JetonError(
-      `${file} holds a part of ${name}, whose ids or texts differ; expected tokenizer.json, which transformers writes: AutoTokenizer.from_pretrained(…).save_pretrained(…)`,
-      { code: "tokenizer-class-unsupported", details: { path: file, found: name } },
-    );
+    throw unsupportedClass(file, `holds a part of ${name}, whose ids or texts differ`, name);
   }
   if (name !== "T5Tokenizer" && name !== "MT5Tokenizer") return parts;
   const isCount = Number.isSafeInteger(extraIds) && Number(extraIds) >= 0 && Number(extraIds) < 1e5;
@@ -68,14 +65,6 @@ function withT5(parts: TokenizerParts, count: number): TokenizerParts {
   const end = "</s>";
   const id = vocabulary.ids.get(end);
   if (id === undefined) return parts;
-  const piece = { SpecialToken: { id: end, type_id: 0 } };
-  const text = (sequence: string): unknown => ({ Sequence: { id: sequence, type_id: 0 } });
-  const template = {
-    type: "TemplateProcessing",
-    single: [text("A"), piece],
-    pair: [text("A"), piece, text("B"), piece],
-    special_tokens: { [end]: { id: end, ids: [id], tokens: [end] } },
-  };
   const size = vocabulary.tokens.length;
   const named = parts.addedTokens.some((token) => token.content.startsWith("<extra_id_"));
   const extra = Array.from(
@@ -93,6 +82,6 @@ function withT5(parts: TokenizerParts, count: number): TokenizerParts {
   return {
     ...parts,
     addedTokens: [...parts.addedTokens, ...extra],
-    postProcessor: readPostProcessor(template, "post_processor"),
+    postProcessor: readPostProcessor(createEnding(end, id), "post_processor"),
   };
 }

@@ -92,6 +92,46 @@ export function createBeginning(token: string | undefined, specials: readonly st
   };
 }
 
+/** A template that puts one token behind every text (T5). */
+export function createEnding(token: string, id: number): Record<string, unknown> {
+  const end = { SpecialToken: { id: token, type_id: 0 } };
+  const [a, b] = ["A", "B"].map((text) => ({ Sequence: { id: text, type_id: 0 } }));
+  return {
+    type: "TemplateProcessing",
+    single: [a, end],
+    pair: [a, end, b, end],
+    special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
+  };
+}
+
+/** What BERT's tokenizer does with texts before and behind its vocabulary. */
+export interface BertParts {
+  readonly lowercase: boolean;
+  /** Default null: where texts are lower-cased. */
+  readonly stripAccents?: boolean | null;
+  /** Whether each Chinese character is a word. Default true. */
+  readonly chineseCharacters?: boolean;
+}
+
+/** Normalizer, cutting into words and decoder of BERT's tokenizer. */
+export function createBertParts({
+  lowercase,
+  stripAccents = null,
+  chineseCharacters = true,
+}: BertParts): Readonly<Record<"normalizer" | "preTokenizer" | "decoder", unknown>> {
+  return {
+    normalizer: {
+      type: "BertNormalizer",
+      clean_text: true,
+      handle_chinese_chars: chineseCharacters,
+      strip_accents: stripAccents,
+      lowercase,
+    },
+    preTokenizer: { type: "BertPreTokenizer" },
+    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+  };
+}
+
 export function textError(reason: string): JetonError {
   return new JetonError(`${reason}, expected strings with text to learn from`, {
     code: "tokenizer-training-text",

@@ -1,7 +1,8 @@
 /** The files of a tokenizer on disk: which they are, and copies of them (Node only). */
 import { JetonError } from "../../core/error.ts";
 import { bertVocabularyName } from "./bert-vocabulary.ts";
-import { classFileNames, isByT5Config, namesTokenizerClass } from "./byt5-tokenizer.ts";
+import { classFileNames, isByT5Config } from "./byt5-tokenizer.ts";
+import { classNameOf } from "./tokenizer-class.ts";
 
 /** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
 export const vocabularyFileNames: readonly string[] = [
@@ -92,7 +93,7 @@ async function findByT5File(folder: string): Promise<string | undefined> {
     const path = join(folder, name);
     try {
       const config: unknown = JSON.parse(await readFile(path, "utf8"));
-      if (namesTokenizerClass(config)) return isByT5Config(config) ? path : undefined;
+      if (classNameOf(config) !== undefined) return isByT5Config(config) ? path : undefined;
     } catch {
       // The one that needs the file says what is wrong with it.
     }

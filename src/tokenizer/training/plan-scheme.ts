@@ -4,6 +4,7 @@ import {
   chooseNamed,
   chooseSpecials,
   createBeginning,
+  createBertParts,
   createConfig,
   optionError,
 } from "../formats/tokenizer-file.ts";
@@ -130,13 +131,7 @@ function planWordPiece(options: TrainTokenizerOptions): Scheme {
   const specialTokens = chooseSpecials(options.specialTokens, usual);
   const unknown = chooseNamed("specialTokens", "[UNK]", "[UNK]", specialTokens);
   const lowercase = options.lowercase ?? true;
-  const bert = {
-    type: "BertNormalizer",
-    clean_text: true,
-    handle_chinese_chars: true,
-    strip_accents: null,
-    lowercase,
-  };
+  const { normalizer: bert, preTokenizer, decoder } = createBertParts({ lowercase });
   const classified = specialTokens.includes("[CLS]") && specialTokens.includes("[SEP]");
   return {
     specialTokens,
@@ -145,7 +140,7 @@ function planWordPiece(options: TrainTokenizerOptions): Scheme {
       "normalizers",
       options.normalization === undefined ? [bert] : [{ type: options.normalization }, bert],
     ),
-    preTokenizer: { type: "BertPreTokenizer" },
+    preTokenizer,
     postProcessor: classified
       ? {
           type: "BertProcessing",
@@ -153,7 +148,7 @@ function planWordPiece(options: TrainTokenizerOptions): Scheme {
           cls: ["[CLS]", specialTokens.indexOf("[CLS]")],
         }
       : null,
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+    decoder,
     config: {
       ...createConfig({
         unk_token: unknown,

@@ -1,4 +1,5 @@
 /** Full-text search over the systems: BM25, with the places of the query's words for highlighting. */
+import { nextTask } from "jeton/core";
 import {
   type Analyzer,
   analyze,
@@ -55,7 +56,7 @@ export async function createSystemSearch(
   const vocabulary = new Set<string>();
   let began = performance.now();
   const pause = async (): Promise<void> => {
-    await new Promise((resolve) => setTimeout(resolve));
+    await nextTask();
     signal.throwIfAborted();
     began = performance.now();
   };

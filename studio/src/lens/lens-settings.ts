@@ -22,9 +22,13 @@ export function colouringsOf(
 
 /** Settings in another mode; a colouring that it does not have becomes the default one. */
 export function withMode(settings: LensSettings, mode: LensSettings["mode"]): LensSettings {
-  const { colouring } = settings;
-  const isOffered = colouring in colouringsOf(mode);
-  return { ...settings, mode, colouring: isOffered ? colouring : defaultSettings.colouring };
+  return { ...settings, mode, colouring: colouringIn(mode, settings.colouring) };
+}
+
+/** The colouring of a name, where the mode has it; otherwise the default one. */
+function colouringIn(mode: LensSettings["mode"], name: string | null): Colouring {
+  const isOffered = name !== null && Object.hasOwn(colouringsOf(mode), name);
+  return isOffered ? (name as Colouring) : defaultSettings.colouring;
 }
 
 /** One side of a comparison. */
@@ -127,7 +131,6 @@ export function readSettings(query: URLSearchParams): LensSettings {
       return [option, number(name, otherwise, min, max)];
     }),
   ) as unknown as SamplerSettings;
-  const colouring = query.get("c");
   const mode = query.get("mode") === "read" ? "read" : "write";
   return {
     mode,
@@ -139,10 +142,7 @@ export function readSettings(query: URLSearchParams): LensSettings {
     maxTokens: Math.round(number("n", defaultSettings.maxTokens, 1, 900)),
     seed: Math.round(number("seed", defaultSettings.seed, 0, 2 ** 31)),
     sampler,
-    colouring:
-      colouring && colouring in colouringsOf(mode)
-        ? (colouring as Colouring)
-        : defaultSettings.colouring,
+    colouring: colouringIn(mode, query.get("c")),
     panes: readPanes(query),
   };
 }

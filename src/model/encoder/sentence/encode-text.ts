@@ -23,14 +23,14 @@ export function encodeEncoderText(
   config: EncoderConfig,
   text: string,
   {
-    maxLength = Number.MAX_SAFE_INTEGER,
+    maxLength,
     pair,
   }: { readonly maxLength?: number | undefined; readonly pair?: string | undefined },
 ): TextInput {
   const fills = config.mixer?.fillsTexts === true;
   const { ids, typeIds, offsets } = tokenizer.encode(text, {
     applyLimits: false,
-    ...(!fills && maxLength < Number.MAX_SAFE_INTEGER && { maxLength }),
+    ...(!fills && maxLength !== undefined && { maxLength }),
     ...(pair !== undefined && { pair }),
   });
   // Where a tokenizer names what its model reads and types are not among it, the model reads zeros.
@@ -38,7 +38,7 @@ export function encodeEncoderText(
   const types = hasTypes ? typeIds : new Int32Array(typeIds.length);
   if (!fills) return { ids, types, offsets, length: ids.length };
   const size = config.contextLength;
-  const length = Math.min(ids.length, maxLength, size);
+  const length = Math.min(ids.length, maxLength ?? size, size);
   const filled = new Int32Array(size).fill(config.padTokenId);
   filled.set(ids.subarray(0, length));
   const filledTypes = new Int32Array(size);

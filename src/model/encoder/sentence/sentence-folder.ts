@@ -305,12 +305,14 @@ class ModuleReader {
     switch (kind) {
       case "Pooling":
         return this.#readPooling(path);
-      case "Dense":
-        return this.#add(path, await this.#readDense(path));
+      case "Dense": {
+        const config = await moduleConfig(this.#files, path);
+        return this.#add(path, config, await this.#readDense(path, config));
+      }
       case "LayerNorm":
-        return this.#add(path, await this.#readLayerNorm(path));
+        return this.#add(path, await this.#optional(path), await this.#readLayerNorm(path));
       case "Normalize":
-        return this.#add(path, { kind: "normalize" });
+        return this.#add(path, await this.#optional(path), { kind: "normalize" });
       case "SpladePooling":
         this.sparse = readSparsePooling(
           pathOf(path, "config.json"),
@@ -342,9 +344,8 @@ class ModuleReader {
   }
 
   /** Adds a module by what its file says that it reads: the states of tokens have no reader behind the pooling. */
-  async #add(path: string, module: VectorModule): Promise<void> {
+  #add(path: string, config: JsonObject, module: VectorModule): void {
     const file = pathOf(path, "config.json");
-    const config = await optionalJson(this.#files, file);
     const input = config["module_input_name"] ?? features[0];
     const output = config["module_output_name"] ?? input;
     if (!features.some((name) => name === input)) {
@@ -357,8 +358,11 @@ class ModuleReader {
     this.after.push(module);
   }
 
-  async #readDense(path: string): Promise<VectorModule> {
-    const config = await moduleConfig(this.#files, path);
+  #optional(path: string): Promise<JsonObject> {
+    return optionalJson(this.#files, pathOf(path, "config.json"));
+  }
+
+  async #readDense(path: string, config: JsonObject): Promise<VectorModule> {
     const name = await this.#readTensors(path, "linear");
     const [outputs, inputs] = this.tensors.get(`${name}.weight`)?.shape ?? [];
     if (outputs !== config["out_features"] || inputs !== config["in_features"]) {

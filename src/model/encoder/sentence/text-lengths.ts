@@ -15,11 +15,8 @@ export function maxLength(
     config.contextLength,
     tokenizer.settings.modelMaxLength ?? config.contextLength,
   );
-  if (given === undefined || given === null) return limit;
-  if (typeof given !== "number" || !Number.isSafeInteger(given) || given < 1) {
-    throw moduleError("sentence_bert_config.json", key, given, "a positive number");
-  }
-  return Math.min(given + uncounted, config.contextLength);
+  const length = lengthOf(key, given);
+  return length === undefined ? limit : Math.min(length + uncounted, config.contextLength);
 }
 
 /**
@@ -32,13 +29,9 @@ export function maxLength(
  */
 function statedLength(own: JsonObject): readonly [key: string, value: JsonValue | undefined] {
   const called = inside(inside(own, "processing_kwargs"), "text");
-  for (const [key, expected] of [
-    ["add_special_tokens", true],
-    ["truncation", true],
-  ] as const) {
-    if (called[key] !== false) continue;
-    const name = `processing_kwargs.text.${key}`;
-    throw moduleError("sentence_bert_config.json", name, false, String(expected));
+  const refused = ["add_special_tokens", "truncation"].find((key) => called[key] === false);
+  if (refused !== undefined) {
+    throw moduleError(settingsFile, `processing_kwargs.text.${refused}`, false, "true");
   }
   const made = ["processor_kwargs", "tokenizer_args"].map(
     (name) => [`${name}.model_max_length`, inside(own, name)["model_max_length"]] as const,
@@ -55,14 +48,19 @@ export function roleLengths(
 ): { query?: number; document?: number } {
   const lengths: { query?: number; document?: number } = {};
   for (const role of ["query", "document"] as const) {
-    const value = own[`${role}_length`];
-    if (value === undefined || value === null) continue;
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
-      throw moduleError("sentence_bert_config.json", `${role}_length`, value, "a positive number");
-    }
-    lengths[role] = Math.min(value, contextLength);
+    const length = lengthOf(`${role}_length`, own[`${role}_length`]);
+    if (length !== undefined) lengths[role] = Math.min(length, contextLength);
   }
   return lengths;
+}
+
+const settingsFile = "sentence_bert_config.json";
+
+/** A number of tokens; undefined where the file says none. @throws JetonError `encoder-module-invalid` */
+function lengthOf(key: string, value: JsonValue | undefined): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1) return value;
+  throw moduleError(settingsFile, key, value, "a positive number");
 }
 
 function inside(object: JsonObject, key: string): JsonObject {

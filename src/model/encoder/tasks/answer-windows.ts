@@ -30,9 +30,11 @@ export function answerWindows(
   const places = textPlaces(whole, first);
   const [start = 0, end = 0] = [places[0], places.at(-1)! + 1];
   const capacity = limit - start - (whole.length - end);
-  if (whole.length <= limit || places.length === 0 || capacity < 1) {
-    const { offsets, length: _, ...input } = encodeText(model, question, { pair: text });
-    return [{ input, offsets, places: textPlaces({ ...input, offsets }, first) }];
+  const fits = whole.length <= limit;
+  if (fits || places.length === 0 || capacity < 1) {
+    const read = fits ? whole : encodeText(model, question, { pair: text });
+    const { offsets, length: _, ...input } = read;
+    return [{ input, offsets, places: textPlaces(read, first) }];
   }
   const step = capacity - Math.min(sharedTokens, Math.floor(capacity / 2));
   const windows: AnswerWindow[] = [];

@@ -1,6 +1,7 @@
 /** Checks of what the functions on an encoder are given: the model, the texts, names and types of options. */
 import { JetonError } from "../../../core/index.ts";
 import {
+  checkedLater,
   checkOptionRules,
   choiceRule,
   describeValue,
@@ -13,9 +14,7 @@ import {
 } from "../../../core/option-rules.ts";
 import { checkEncoder } from "../../check-loaded.ts";
 
-/** Ranges that depend on the model are the function's own to check. */
-const checkedLater: OptionRule = { test: () => true, expected: "" };
-
+// Ranges that depend on the model are the function's own to check.
 const rules = {
   dimensions: checkedLater,
   group: flagRule,
