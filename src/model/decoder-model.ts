@@ -33,7 +33,8 @@ import type {
 import { type StoredShape, storedTensor } from "./weights/trace-weights.ts";
 import { shapesOn } from "./weights/widen-stored.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
-import { releaseHandle } from "./worker/release-handle.ts";
+import { DraftRows } from "./worker/draft-rows.ts";
+import { releaseHandle, sequenceReleased } from "./worker/release-handle.ts";
 import { residentBytes } from "./worker/resident-bytes.ts";
 import { StepScheduler } from "./worker/scheduler.ts";
 import { SlotQueue } from "./worker/slot-queue.ts";
@@ -183,6 +184,8 @@ export class DecoderModel implements LoadedModel {
   /** Longest sequence under a policy. */
   readonly #longest: number;
   readonly #slotQueue: SlotQueue;
+  /** Draft rows of the open sequences, by handle. */
+  readonly #drafts: Map<number, DraftRows> = new Map();
   #closing: Promise<void> | undefined;
   readonly #closeListeners: (() => void | Promise<void>)[] = [];
 
@@ -212,7 +215,11 @@ export class DecoderModel implements LoadedModel {
     this.#service = parts.service;
     this.#inline = parts.inline ?? false;
     this.#weightBytes = parts.weightBytes;
-    this.#scheduler = new StepScheduler((steps) => parts.service.forward(steps));
+    this.#scheduler = new StepScheduler((steps) =>
+      parts.service.forward(
+        steps.map((step) => this.#drafts.get(step.handle)?.attachTo(step) ?? step),
+      ),
+    );
   }
 
   get openSequences(): number {
@@ -236,16 +243,30 @@ export class DecoderModel implements LoadedModel {
     signal?.throwIfAborted();
     await this.#slotQueue.take(signal);
     try {
-      const { handle, reused } = await this.#service.open({
+      // Rows of open sequences may be those that this one begins with.
+      const telling = this.#tellAccepted(this.#drafts.keys());
+      const opening = this.#service.open({
         prefix,
         promptLength,
         ...(policy && { policy: policyReference(policy, this.#inline) }),
       });
+      const [{ handle, reused }] = await Promise.all([opening, telling]);
       return this.#sequence(handle, reused, policy);
     } catch (error) {
       this.#slotQueue.give();
       throw error;
     }
+  }
+
+  /** Tells the worker, before what it is told next, which rows of these sequences were accepted. */
+  async #tellAccepted(handles: Iterable<number>): Promise<void> {
+    const service = this.#service;
+    await Promise.all(
+      Array.from(handles, (handle) => {
+        const accepted = this.#drafts.get(handle)?.take();
+        return accepted && service.accept(handle, accepted);
+      }),
+    );
   }
 
   async memory(): Promise<ModelMemory> {
@@ -278,6 +299,8 @@ export class DecoderModel implements LoadedModel {
     const { config } = this;
     const contextLength = policy ? this.#longest : this.contextLength;
     const slots = this.#slotQueue;
+    const drafts = new DraftRows();
+    this.#drafts.set(handle, drafts);
     let length = reused;
     let released = false;
     return {
@@ -287,9 +310,7 @@ export class DecoderModel implements LoadedModel {
       },
       async step(step, options) {
         // In a batch it would fail the steps of others too.
-        if (released) {
-          throw new JetonError("the sequence was released", { code: "model-sequence-released" });
-        }
+        if (released) throw sequenceReleased();
         if (length + step.ids.length > contextLength) {
           throw new JetonError(
             `${length} tokens in the cache and ${step.ids.length} new ones exceed the context of ${contextLength}`,
@@ -316,24 +337,29 @@ export class DecoderModel implements LoadedModel {
           );
         }
         const result = await scheduler.step({ ...step, handle }, options?.signal);
+        drafts.note(step);
         if (step.commit !== false) length += step.ids.length;
         return result;
       },
       async accept(rows) {
-        await service.accept(handle, rows);
+        if (released) throw sequenceReleased();
+        drafts.accept(rows);
         length += rows.length;
       },
-      async truncate(to) {
-        await service.truncate(handle, to);
+      truncate: async (to) => {
+        drafts.drop();
+        await Promise.all([this.#tellAccepted([handle]), service.truncate(handle, to)]);
         length = Math.min(length, to);
       },
-      async release() {
+      release: async () => {
         if (released) return;
         released = true;
+        const telling = this.#tellAccepted([handle]);
+        this.#drafts.delete(handle);
         // A step that still waits would name a sequence that is gone, and fail its whole batch.
         scheduler.discard(handle);
         try {
-          await releaseHandle(service, handle);
+          await releaseHandle(service, handle, telling);
         } finally {
           slots.give();
         }

@@ -158,7 +158,7 @@ export const claims: readonly Claim<ClaimId>[] = [
   },
   {
     id: "cost",
-    text: "Time per byte of generation by bytes beside that of ordinary generation, jeton-nano, one pass over the likely tokens' prefixes",
+    text: "Median time per byte of generation by bytes beside that of ordinary generation, jeton-nano, one pass over the likely tokens' prefixes",
     paper: { words: "one pass for each byte" },
     unit: "ms/byte",
     units: "requests",

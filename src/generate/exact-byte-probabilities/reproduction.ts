@@ -4,11 +4,11 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { quantile } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import {
   defineReproduction,
-  meanOf,
   type Plot,
   type RatioParts,
   type Reproduction,
@@ -266,7 +266,7 @@ async function reportEnsemble(context: Context): Promise<void> {
 async function measureCost(context: Context, model: LoadedModel): Promise<void> {
   const problems = (
     await readProblems(await context.data("code/humaneval-infilling-random-span-light.jsonl.gz"))
-  ).slice(0, 13);
+  ).slice(0, 25);
   const times: Record<"tokens" | "bytes" | "single", number[]> = {
     tokens: [],
     bytes: [],
@@ -300,12 +300,15 @@ async function measureCost(context: Context, model: LoadedModel): Promise<void> 
   // The first text compiles code and fills the vocabulary's tables.
   for (const list of Object.values(times)) list.shift();
   context.report("cost", {
-    measured: meanOf(times.bytes),
-    baseline: meanOf(times.tokens),
+    measured: medianOf(times.bytes),
+    baseline: medianOf(times.tokens),
     baselineName: "ordinary generation",
-    control: meanOf(times.single),
+    control: medianOf(times.single),
   });
 }
+
+const medianOf = (values: readonly number[]): Sample =>
+  statisticOf(values, (some) => quantile(Float64Array.from(some).sort(), 0.5));
 
 function plotOf(cuts: readonly Cut[], words: readonly WordCut[]): Plot {
   const names = { exact: "exact", healing: "token healing", plain: "plain tokens" } as const;

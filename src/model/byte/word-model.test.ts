@@ -126,6 +126,28 @@ describe.each(["word-pooled", "hierarchical-transformer"])("%s", (family) => {
     await sequence.release();
   });
 
+  test("rows of an uncommitted step are kept as accepted, refused where there are none, and forgotten otherwise", async () => {
+    const ids = [...model.tokenizer.encodeIds("one two")];
+    const draft = [wordEndId, 0x20, 0x73, 0x61];
+    const sequence = await model.openSequence();
+    await sequence.step({ ids, results: "none" });
+    expect(await errorOf(sequence.accept([0]))).toMatchObject({ code: "model-nothing-pending" });
+    const expectNext = async (before: readonly number[]): Promise<void> => {
+      const { logits } = await sequence.step({ ids: [0x63] });
+      const own = await read(model, [...before, 0x63]);
+      expect(largestDifference(logits!, own.subarray(-byteVocabSize))).toBeLessThan(2e-4);
+    };
+    await sequence.step({ ids: draft, results: "all", commit: false });
+    await expectNext(ids);
+    await sequence.truncate(ids.length);
+    await sequence.step({ ids: draft, results: "all", commit: false });
+    expect(await errorOf(sequence.accept([0, 4]))).toMatchObject({ code: "model-row-invalid" });
+    await sequence.accept([0, 1, 2]);
+    expect(sequence.length).toBe(ids.length + 3);
+    await expectNext([...ids, ...draft.slice(0, 3)]);
+    await sequence.release();
+  });
+
   test("a document may begin without its sign, and ends the word before it", async () => {
     const ids = [...new TextEncoder().encode("abc")];
     const given = await read(model, [documentId, ...ids]);

@@ -14,7 +14,8 @@ import type {
   StepResult,
   WeightFormat,
 } from "../types.ts";
-import { releaseHandle } from "../worker/release-handle.ts";
+import { checkAccepted } from "../worker/draft-rows.ts";
+import { releaseHandle, sequenceReleased } from "../worker/release-handle.ts";
 import { residentBytes } from "../worker/resident-bytes.ts";
 import { SlotQueue } from "../worker/slot-queue.ts";
 import { byteVocabSize, documentId } from "./byte-vocabulary.ts";
@@ -125,8 +126,8 @@ class WordModelSequence implements OpenSequence {
   readonly #handle: number;
   readonly #giveSlot: () => void;
   #length = 0;
-  /** Tokens of a step that wait for `accept`. */
-  #pending: number[] = [];
+  /** The last step where its tokens wait for `accept`; those of a chain are in the worker's cache. */
+  #pending: { readonly ids: readonly number[]; readonly isChain: boolean } | undefined;
   #released = false;
 
   constructor(
@@ -147,9 +148,7 @@ class WordModelSequence implements OpenSequence {
 
   async step(step: Step, options: { signal?: AbortSignal } = {}): Promise<StepResult> {
     options.signal?.throwIfAborted();
-    if (this.#released) {
-      throw new JetonError("the sequence was released", { code: "model-sequence-released" });
-    }
+    if (this.#released) throw sequenceReleased();
     checkWordStep(step, this.#model.words.family);
     const { contextLength } = this.#model;
     const added = step.ids.length;
@@ -164,24 +163,40 @@ class WordModelSequence implements OpenSequence {
     }
     const { results = "last", commit = true, parents } = step;
     const isChain = parents === undefined || parents.every((parent, at) => parent === at - 1);
+    await this.#forgetPending();
     const logits = isChain
       ? await this.#service.step(this.#handle, step.ids, results)
       : await this.#runTree(step.ids, parents);
     if (commit) this.#length += added;
-    else this.#pending = Array.from(step.ids);
+    else this.#pending = { ids: Array.from(step.ids), isChain };
     return resultOfLogits(logits, step);
   }
 
   async accept(rows: readonly number[]): Promise<void> {
-    // What an uncommitted step left in the cache is taken back; what is accepted is read again.
-    await this.#service.truncate(this.#handle, this.#length);
-    const ids = rows.map((row) => this.#pending[row]!);
-    if (ids.length > 0) await this.#service.step(this.#handle, ids, "none");
-    this.#length += ids.length;
-    this.#pending = [];
+    if (this.#released) throw sequenceReleased();
+    const pending = this.#pending;
+    checkAccepted(rows, pending?.ids.length);
+    if (!pending) return;
+    if (pending.isChain && rows.every((row, at) => row === at)) {
+      await this.#service.truncate(this.#handle, this.#length + rows.length);
+    } else {
+      await this.#forgetPending();
+      // The rows of a tree were computed beside each other: those that are accepted are read again.
+      const ids = rows.map((row) => pending.ids[row]!);
+      if (ids.length > 0) await this.#service.step(this.#handle, ids, "none");
+    }
+    this.#length += rows.length;
+    this.#pending = undefined;
+  }
+
+  /** Takes back what an uncommitted step left in the cache. */
+  async #forgetPending(): Promise<void> {
+    if (this.#pending?.isChain) await this.#service.truncate(this.#handle, this.#length);
+    this.#pending = undefined;
   }
 
   async truncate(length: number): Promise<void> {
+    await this.#forgetPending();
     await this.#service.truncate(this.#handle, length);
     this.#length = Math.min(length, this.#length);
   }

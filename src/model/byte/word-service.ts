@@ -1,5 +1,4 @@
 /** The worker's side of a model of words: three programs, and a cache at each level for every sequence. */
-import { JetonError } from "../../core/index.ts";
 import {
   chooseDevice,
   type Device,
@@ -14,6 +13,7 @@ import type { DecoderConfig } from "../decoder/config.ts";
 import { rotationTables } from "../decoder/full-sequence.ts";
 import type { WeightFormat } from "../types.ts";
 import { type StoredShape, traceWeights } from "../weights/trace-weights.ts";
+import { sequenceReleased } from "../worker/release-handle.ts";
 import { StackCache } from "./stack-cache.ts";
 import type { WordModelConfig } from "./word-config.ts";
 import { backboneProgram, decoderProgram, encoderProgram } from "./word-programs.ts";
@@ -163,7 +163,7 @@ class WordWorker implements WordService {
   #sequence(handle: number): OpenWords {
     const sequence = this.#sequences.get(handle);
     if (sequence) return sequence;
-    throw new JetonError("the sequence was released", { code: "model-sequence-released" });
+    throw sequenceReleased();
   }
 
   /** Vectors of words, `[prefixes * backbone hidden size]` each; known words are looked up by their bytes. */

@@ -5,7 +5,8 @@ import type { DecoderConfig } from "../decoder/config.ts";
 import { endIds } from "../decoder/special-ids.ts";
 import { checkRequest } from "../decoder/step-outputs.ts";
 import type { ModelMemory, OpenSequence } from "../types.ts";
-import { releaseHandle } from "../worker/release-handle.ts";
+import { DraftRows } from "../worker/draft-rows.ts";
+import { releaseHandle, sequenceReleased } from "../worker/release-handle.ts";
 import { residentBytes } from "../worker/resident-bytes.ts";
 import type { ReadSource, Seq2SeqService, SourceBatch } from "../worker/seq2seq-service.ts";
 import { decoderView } from "./config.ts";
@@ -206,6 +207,7 @@ class SourceDecoder implements ConditionedModel {
     const service = this.#service;
     const { config, contextLength } = this;
     const closed = (): void => void this.#open--;
+    const drafts = new DraftRows();
     let length = 0;
     let released = false;
     return {
@@ -231,16 +233,23 @@ class SourceDecoder implements ConditionedModel {
           );
         }
         checkRequest(step, config);
-        const result = await service.forward({ ...step, handle });
+        const result = await service.forward(drafts.attachTo({ ...step, handle }));
+        drafts.note(step);
         if (step.commit !== false) length += step.ids.length;
         return result;
       },
       async accept(rows) {
-        await service.accept(handle, rows);
+        if (released) throw sequenceReleased();
+        drafts.accept(rows);
         length += rows.length;
       },
       async truncate(to) {
-        await service.truncate(handle, to);
+        const accepted = drafts.take();
+        drafts.drop();
+        await Promise.all([
+          accepted && service.accept(handle, accepted),
+          service.truncate(handle, to),
+        ]);
         length = Math.min(length, to);
       },
       async release() {

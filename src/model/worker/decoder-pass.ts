@@ -8,6 +8,8 @@ export interface HandleStep extends Omit<SequenceStep, "slot"> {
   readonly handle: number;
   /** Which of `ids` the caller did not give: they have no results. Default: none. */
   readonly inserted?: ReadonlySet<number>;
+  /** Rows of the sequence's last uncommitted step that enter the cache first. Default: none do. */
+  readonly accept?: readonly number[];
 }
 
 /** One run of the graph: slots `first` to `first + batch`, `time` rows each. */

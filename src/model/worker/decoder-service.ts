@@ -15,6 +15,7 @@ import type { StepResult } from "../types.ts";
 import type { HandleStep } from "./decoder-pass.ts";
 import { type DecoderStart, type DecoderWorker, openDecoderWorker } from "./decoder-worker.ts";
 import { InsertedRows, reusableRows } from "./inserted-rows.ts";
+import { sequenceReleased } from "./release-handle.ts";
 import type { SequenceStart } from "./slot-table.ts";
 
 export type { HandleStep } from "./decoder-pass.ts";
@@ -29,7 +30,7 @@ export interface PolicySequenceStart extends SequenceStart {
 export interface DecoderService extends Service {
   /** Opens a sequence that begins with the cached rows of the longest known prefix. */
   open(options: PolicySequenceStart): Promise<{ handle: number; reused: number }>;
-  /** One forward pass over several sequences. */
+  /** One forward pass over several sequences, behind the rows that their steps accept. */
   forward(steps: readonly HandleStep[]): Promise<StepResult[]>;
   accept(handle: number, rows: readonly number[]): void;
   truncate(handle: number, length: number): void;
@@ -160,7 +161,7 @@ class DecoderPrograms implements DecoderService {
   #program(number: number): OpenedProgram {
     const program = number === 0 ? this.#own : this.#programs.get(number);
     if (program) return program;
-    throw new JetonError("the sequence was released", { code: "model-sequence-released" });
+    throw sequenceReleased();
   }
 
   /** The program of a handle, and the handle there. */
@@ -170,6 +171,7 @@ class DecoderPrograms implements DecoderService {
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
+    for (const { handle, accept } of steps) if (accept) this.accept(handle, accept);
     const results = await this.#forward(steps);
     return handOver(
       results,

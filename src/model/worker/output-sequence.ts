@@ -2,6 +2,7 @@
 import { JetonError } from "../../core/index.ts";
 import type { BoundValue, Session } from "../../tensor/index.ts";
 import type { HandleStep } from "./decoder-pass.ts";
+import { checkAccepted } from "./draft-rows.ts";
 
 /** Sizes of the cache. */
 export interface OutputSequenceShape {
@@ -83,17 +84,9 @@ export class OutputSequence {
   /** @throws JetonError `model-nothing-pending`, `model-row-invalid` */
   accept(rows: readonly number[]): void {
     const pending = this.#pending;
-    if (!pending) {
-      throw new JetonError("no rows wait to be accepted", { code: "model-nothing-pending" });
-    }
+    checkAccepted(rows, pending?.count);
+    if (!pending) return;
     const { count, data } = pending;
-    const wrong = rows.find((row) => !(row >= 0 && row < count));
-    if (wrong !== undefined) {
-      throw new JetonError(`row ${wrong} is not one of the ${count} new rows`, {
-        code: "model-row-invalid",
-        details: { row: wrong },
-      });
-    }
     this.#reserve(this.#length + rows.length);
     const { heads, headDim } = this.#shape;
     for (const [index, arena] of this.#arenas.entries()) {

@@ -2,10 +2,10 @@
  * Batches the steps of concurrent sequences: all steps that wait when a forward pass ends run in
  * the next one, short steps as one batch, long ones (chunks of prompts) alone.
  */
-import { JetonError } from "../../core/index.ts";
 import type { StepResult } from "../types.ts";
 import type { HandleStep } from "./decoder-service.ts";
 import { PassQueue } from "./pass-queue.ts";
+import { sequenceReleased } from "./release-handle.ts";
 
 /** Steps up to this many tokens share a pass. */
 const shortStep = 16;
@@ -24,10 +24,7 @@ export class StepScheduler {
 
   /** Rejects the waiting steps of a sequence that is about to be released. */
   discard(handle: number): void {
-    this.#queue.drop(
-      (step) => step.handle === handle,
-      () => new JetonError("the sequence was released", { code: "model-sequence-released" }),
-    );
+    this.#queue.drop((step) => step.handle === handle, sequenceReleased);
   }
 
   /** Rejects what waits, and resolves when the running pass has ended. */

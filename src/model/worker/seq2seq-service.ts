@@ -202,6 +202,7 @@ class Seq2SeqWorker implements Seq2SeqService {
     const { source, cache } = this.#sequence(step.handle);
     const held = this.#sources.get(source);
     if (!held) throw released("the text that was read");
+    if (step.accept) cache.accept(step.accept);
     const pass = planPass(decoderView(this.#config), [step], [0], 1);
     const feeds = {
       ...held.feeds,

@@ -8,7 +8,9 @@ import { JetonError } from "../../core/index.ts";
 import type { RotationTables } from "../layers/rotation-tables.ts";
 import type { ContextPolicy } from "../policy/context-policy.ts";
 import { type HandleStep, knownIds, type Pass } from "./decoder-pass.ts";
+import { checkAccepted } from "./draft-rows.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
+import { sequenceReleased } from "./release-handle.ts";
 
 /** Contents of a slot. */
 export interface Slot {
@@ -94,12 +96,7 @@ export class SlotTable {
   /** @throws JetonError `model-sequence-released` */
   indexOf(handle: number): number {
     const index = this.#byHandle.get(handle);
-    if (index === undefined) {
-      throw new JetonError("the sequence was released", {
-        code: "model-sequence-released",
-        details: { handle },
-      });
-    }
+    if (index === undefined) throw sequenceReleased();
     return index;
   }
 
@@ -178,16 +175,8 @@ export class SlotTable {
     const index = this.indexOf(handle);
     const slot = this.#slots[index]!;
     const { pending } = slot;
-    if (!pending) {
-      throw new JetonError("no rows wait to be accepted", { code: "model-nothing-pending" });
-    }
-    const wrong = rows.find((row) => !(row >= 0 && row < pending.ids.length));
-    if (wrong !== undefined) {
-      throw new JetonError(`row ${wrong} is not one of the ${pending.ids.length} new rows`, {
-        code: "model-row-invalid",
-        details: { row: wrong },
-      });
-    }
+    checkAccepted(rows, pending?.ids.length);
+    if (!pending) return;
     const length = slot.tokens.length;
     const chosen = { count: rows.length, at: (row: number) => rows[row]! };
     for (const [arena, source] of pending.rows.entries()) {
