@@ -1,8 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** An index of records: opened from a folder, or held in memory. */
 import { availableParallelism } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import { JetonError } from "../core/index.ts";
-import { checkOptionNames } from "../core/option-rules.ts";
+import {
+  checkOptionNames,
+  checkOptionRules,
+  describeValue,
+  flagRule,
+  threadsRule,
+} from "../core/option-rules.ts";
 import {
   type AnalyzerOptions,
   type Bm25FormulaOptions,
@@ -66,7 +73,11 @@ export interface SearchIndex {
    * @throws JetonError `record-invalid`, and nothing is changed; `index-read-only`, `index-closed`
    */
   put(records: readonly IndexRecord[]): Promise<void>;
-  /** Deletes records; gives how many there were. */
+  /**
+   * Deletes records; gives how many there were.
+   *
+   * @throws JetonError `record-invalid` for ids that are no list of texts; `index-read-only`, `index-closed`
+   */
   delete(ids: readonly string[]): Promise<number>;
   /**
    * Answers a query from all acknowledged changes.
@@ -78,7 +89,7 @@ export interface SearchIndex {
   flush(): Promise<void>;
   /** Makes all segments one; what was deleted vanishes. */
   merge(): Promise<void>;
-  /** Waits for changes under way, flushes, and frees files and lock. */
+  /** Waits for changes under way, flushes, and frees files and lock, also where the flush fails. Twice is once. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -104,7 +115,14 @@ export async function openIndex(
   checkNames(options, [...settingNames, "readOnly", "flushAt", "threads"]);
   const { readOnly = false, flushAt = 8192, threads, ...given } = options;
   checkCount("flushAt", flushAt);
-  if (threads !== undefined) checkCount("threads", threads);
+  checkOptionRules(
+    { readOnly, threads },
+    { readOnly: flagRule, threads: threadsRule },
+    { what: "an index", invalidCode: "index-option-invalid" },
+  );
+  if (readOnly && options.flushAt !== undefined) {
+    throw invalid("flushAt", flushAt, "nothing: an index opened for reading writes none");
+  }
   const storage = { ...(threads !== undefined && { threads }) };
   const settings = resolveSettings(given);
   if (readOnly) {
@@ -150,6 +168,12 @@ function resolveSettings(settings: IndexSettings): StoredSettings {
   if (residuals !== "4-bit" && residuals !== "exact") {
     throw invalid("residuals", residuals, "4-bit or exact");
   }
+  const isTexts =
+    typeof metadata === "object" &&
+    metadata !== null &&
+    !Array.isArray(metadata) &&
+    Object.values(metadata).every((text) => typeof text === "string");
+  if (!isTexts) throw invalid("metadata", describeValue(metadata), "an object of texts");
   createAnalyzer(analyzer);
   resolveBm25Formula(bm25);
   return { analyzer, bm25, invertFrom, residuals, metadata };
@@ -164,12 +188,17 @@ function checkSettings(given: IndexSettings, stored: StoredSettings): void {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     const found = stored[name as keyof StoredSettings];
-    if (JSON.stringify(found) === JSON.stringify(value)) continue;
+    if (isDeepStrictEqual(asStored(found), asStored(value))) continue;
     throw new JetonError(`the index was made with ${describeChange(name, found, value)}`, {
       code: "index-settings",
       details: { setting: name, found: value, expected: found },
     });
   }
+}
+
+/** A setting without what JSON leaves out. */
+function asStored(value: unknown): unknown {
+  return typeof value === "object" ? JSON.parse(JSON.stringify(value)) : value;
 }
 
 /** What a setting was and what is asked for; of an object the first entry that differs. */
@@ -217,6 +246,7 @@ class OpenedIndex implements SearchIndex {
   #engine: Promise<TokenEngine> | undefined;
   readonly #searches: Set<Promise<unknown>> = new Set();
   #isClosed = false;
+  #closing: Promise<void> | undefined;
   #unflushed = 0;
 
   constructor(state: IndexState, settings: StoredSettings, storage: Storage) {
@@ -268,7 +298,11 @@ class OpenedIndex implements SearchIndex {
 
   delete(ids: readonly string[]): Promise<number> {
     return this.#change(async () => {
-      const known = [...new Set(ids)].filter((id) => this.#state.has(id));
+      const isId = (id: unknown): boolean => typeof id === "string";
+      if (!Array.isArray(ids) || !ids.every(isId)) {
+        throw invalidRecord("ids", ids, "a list of texts", undefined);
+      }
+      const known = [...new Set<string>(ids)].filter((id) => this.#state.has(id));
       if (known.length === 0) return 0;
       await this.#storage.folder?.append({ delete: known });
       for (const id of known) this.#state.delete(id);
@@ -330,16 +364,25 @@ class OpenedIndex implements SearchIndex {
     });
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    if (this.#storage.folder !== undefined) await this.#change(() => this.#flush());
-    this.#isClosed = true;
-    await this.#queue;
-    // They read texts from the files that are closed next.
-    await Promise.allSettled(this.#searches);
-    await (await this.#engine?.catch(() => undefined))?.close();
-    await this.#storage.folder?.close();
-    this.#storage.close?.();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      // What cannot be flushed stays in the log, which the next one who opens the folder reads.
+      const { folder, readOnly } = this.#storage;
+      if (folder !== undefined && !readOnly) await this.#change(() => this.#flush());
+    } finally {
+      this.#isClosed = true;
+      await this.#queue;
+      // They read texts from the files that are closed next.
+      await Promise.allSettled(this.#searches);
+      await (await this.#engine?.catch(() => undefined))?.close();
+      await this.#storage.folder?.close();
+      this.#storage.close?.();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
