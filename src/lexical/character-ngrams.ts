@@ -1,20 +1,20 @@
 /** Character n-grams of texts, and how alike two texts are by them. */
 import { JetonError } from "../core/index.ts";
-import { checkOptionNames } from "../core/option-rules.ts";
+import { checkOptionNames, describeValue } from "../core/option-rules.ts";
 
 /** Options of `characterNgrams`. */
 export interface CharacterNgramOptions {
-  /** Code points of an n-gram. Default 3. */
+  /** Code points of an n-gram, at most 1,000. Default 3. */
   n?: number;
   /** Puts n - 1 of these before and after the text, so that its edges count. Default none. */
   pad?: string;
 }
 
 /**
- * The n-grams of a text with how often each occurs, in the order of their first occurrence. A text
+ * The n-grams of a text as it is (nothing is normalized) with how often each occurs, in the order of their first occurrence. A text
  * shorter than n (with its padding) is one n-gram by itself; an empty one has none.
  *
- * @throws JetonError `ngram-option-invalid` for an `n` that is no whole number from 1, a `pad` of more
+ * @throws JetonError `ngram-option-invalid` for an `n` that is no whole number from 1 to 1,000, a `pad` of more
  *   than one character, an unknown option, or no text
  *
  * @example
@@ -27,7 +27,9 @@ export function characterNgrams(
   if (typeof text !== "string") throw invalid("text", text, "a text");
   checkOptionNames(options, ["n", "pad"], { what: "n-grams", invalidCode: "ngram-option-invalid" });
   const { n = 3, pad = "" } = options;
-  if (!(Number.isInteger(n) && n > 0)) throw invalid("n", n, "a whole number from 1");
+  if (!(Number.isInteger(n) && n > 0 && n <= 1000)) {
+    throw invalid("n", n, "a whole number from 1 to 1,000");
+  }
   if (typeof pad !== "string" || [...pad].length > 1)
     throw invalid("pad", pad, "one character or none");
   const counts = new Map<string, number>();
@@ -49,10 +51,10 @@ function invalid(option: string, found: unknown, expected: string): JetonError {
 }
 
 /**
- * How alike two bags are, 0 to 1; 1 for two empty ones. `jaccard`: common over all; `dice`: twice the
+ * How alike two bags are, 0 to 1; 1 for two empty ones (without an element, or all of them 0 times). `jaccard`: common over all; `dice`: twice the
  * common over the sum of both; both count occurrences. `cosine`: of the vectors of counts.
  *
- * @throws JetonError `ngram-option-invalid` for another measure
+ * @throws JetonError `ngram-option-invalid` for another measure, `bag-invalid` for what is no bag
  */
 export function compareBags(
   a: ReadonlyMap<string, number>,
@@ -62,7 +64,8 @@ export function compareBags(
   if (!["jaccard", "dice", "cosine"].includes(measure)) {
     throw invalid("measure", measure, "jaccard, dice or cosine");
   }
-  if (a.size === 0 && b.size === 0) return 1;
+  checkBag(a);
+  checkBag(b);
   let [common, product, sumA, sumB, squareA, squareB] = [0, 0, 0, 0, 0, 0];
   for (const [key, count] of a) {
     const other = b.get(key) ?? 0;
@@ -75,6 +78,7 @@ export function compareBags(
     sumB += count;
     squareB += count * count;
   }
+  if (sumA === 0 && sumB === 0) return 1;
   switch (measure) {
     case "jaccard":
       return common / (sumA + sumB - common);
@@ -83,4 +87,16 @@ export function compareBags(
     case "cosine":
       return product === 0 ? 0 : product / Math.sqrt(squareA * squareB);
   }
+}
+
+function checkBag(bag: ReadonlyMap<string, number>): void {
+  const counts =
+    bag instanceof Map ? [...(bag as Map<string, number>)] : [["bag", describeValue(bag)]];
+  const wrong = counts.find(([, count]) => !(Number.isFinite(count) && (count as number) >= 0));
+  if (wrong === undefined) return;
+  const expected = "a Map with a finite number from 0 for each element";
+  throw new JetonError(`a bag: ${describeValue(wrong)}; expected ${expected}`, {
+    code: "bag-invalid",
+    details: { found: wrong, expected },
+  });
 }

@@ -4,11 +4,11 @@
  * similar sets without comparing all pairs.
  */
 import { createRandom, JetonError } from "../core/index.ts";
-import { checkOptionNames } from "../core/option-rules.ts";
+import { checkOptionNames, describeValue } from "../core/option-rules.ts";
 
 /** Options of `createMinHash`. */
 export interface MinHashOptions {
-  /** Numbers of a signature. Default 128: a standard deviation of the estimate of at most 0.044. */
+  /** Numbers of a signature, at most 65,536. Default 128: a standard deviation of the estimate of at most 0.044. */
   hashes?: number;
   /** Signatures of different seeds cannot be compared. Default 0. */
   seed?: number;
@@ -17,14 +17,19 @@ export interface MinHashOptions {
 /** Makes signatures. */
 export interface MinHash {
   readonly hashes: number;
-  /** The signature of a set; elements that occur several times count once. All ones for an empty set. */
+  /**
+   * The signature of a set of texts; elements that occur several times count once, and a text by itself is the set of its
+   * characters. All ones for an empty set.
+   *
+   * @throws JetonError `min-hash-element-invalid` for an element that is no text
+   */
   signature(elements: Iterable<string>): Uint32Array;
 }
 
 /**
  * Makes a family of hash functions.
  *
- * @throws JetonError `min-hash-option-invalid` for a number of hashes that is no whole number from 1, a
+ * @throws JetonError `min-hash-option-invalid` for a number of hashes that is no whole number from 1 to 65,536, a
  *   seed that is no whole number, or an unknown option
  *
  * @example
@@ -37,7 +42,7 @@ export function createMinHash(options: MinHashOptions = {}): MinHash {
   checkNames(options, ["hashes", "seed"]);
   const { hashes = 128, seed = 0 } = options;
   if (!Number.isSafeInteger(seed)) throw invalid("seed", seed, "a whole number");
-  if (!isCount(hashes)) throw invalid("hashes", hashes, "a whole number from 1");
+  if (!isCount(hashes)) throw invalid("hashes", hashes, expectedCount);
   const random = createRandom(seed, "min-hash");
   const factors = Uint32Array.from({ length: hashes }, () => random.uint32() | 1);
   const offsets = Uint32Array.from({ length: hashes }, () => random.uint32());
@@ -45,7 +50,9 @@ export function createMinHash(options: MinHashOptions = {}): MinHash {
     hashes,
     signature(elements) {
       const signature = new Uint32Array(hashes).fill(0xffffffff);
+      checkIterable(elements);
       for (const element of elements) {
+        if (typeof element !== "string") throw invalidElement(element, "a text");
         const base = hashText(element);
         for (let i = 0; i < hashes; i++) {
           const value = mix(Math.imul(base, factors[i]!) + offsets[i]!);
@@ -55,6 +62,18 @@ export function createMinHash(options: MinHashOptions = {}): MinHash {
       return signature;
     },
   };
+}
+
+function checkIterable(elements: unknown): void {
+  const iterate = (elements as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator];
+  if (typeof iterate !== "function") throw invalidElement(elements, "a set or a list of texts");
+}
+
+function invalidElement(found: unknown, expected: string): JetonError {
+  return new JetonError(`elements of a signature: ${describeValue(found)}; expected ${expected}`, {
+    code: "min-hash-element-invalid",
+    details: { found, expected },
+  });
 }
 
 /** The 32-bit FNV-1a hash of the UTF-16 units, mixed. */
@@ -77,9 +96,11 @@ function mix(hash: number): number {
 /**
  * Estimates the Jaccard similarity of two sets from their signatures: the share of equal numbers.
  *
- * @throws JetonError `min-hash-length` for signatures of different lengths
+ * @throws JetonError `min-hash-length` for signatures of different lengths, of none, or what is no signature
  */
 export function estimateJaccard(a: Uint32Array, b: Uint32Array): number {
+  checkSignature(a, 1);
+  checkSignature(b, a.length);
   if (a.length !== b.length) throw lengthError(b.length, a.length);
   let equal = 0;
   for (let i = 0; i < a.length; i++) if (a[i] === b[i]) equal++;
@@ -106,18 +127,18 @@ export interface MinHashIndex {
 /**
  * Makes an empty index of signatures.
  *
- * @throws JetonError `min-hash-option-invalid` for bands or rows that are no whole numbers from 1; its
- *   functions `min-hash-length` for a signature that is too short
+ * @throws JetonError `min-hash-option-invalid` for bands or rows that are no whole numbers from 1 to 65,536; its
+ *   functions `min-hash-length` for a signature that is too short, or what is none
  */
 export function createMinHashIndex(options: MinHashIndexOptions): MinHashIndex {
   checkNames(options, ["bands", "rows"]);
   const { bands, rows } = options;
-  if (!isCount(bands)) throw invalid("bands", bands, "a whole number from 1");
-  if (!isCount(rows)) throw invalid("rows", rows, "a whole number from 1");
+  if (!isCount(bands)) throw invalid("bands", bands, expectedCount);
+  if (!isCount(rows)) throw invalid("rows", rows, expectedCount);
   const buckets = Array.from({ length: bands }, () => new Map<string, number[]>());
   let size = 0;
   const keys = (signature: Uint32Array): string[] => {
-    if (signature.length < bands * rows) throw lengthError(signature.length, bands * rows);
+    checkSignature(signature, bands * rows);
     return buckets.map((_, band) => signature.subarray(band * rows, (band + 1) * rows).join());
   };
   return {
@@ -146,8 +167,15 @@ function checkNames(options: object, names: readonly string[]): void {
   checkOptionNames(options, names, { what: "MinHash", invalidCode: "min-hash-option-invalid" });
 }
 
+const expectedCount = "a whole number from 1 to 65,536";
+
 function isCount(value: number): boolean {
-  return Number.isInteger(value) && value > 0;
+  return Number.isInteger(value) && value > 0 && value <= 65_536;
+}
+
+function checkSignature(signature: Uint32Array, length: number): void {
+  if (!(signature instanceof Uint32Array)) throw lengthError(describeValue(signature), length);
+  if (signature.length < length) throw lengthError(signature.length, length);
 }
 
 function invalid(option: string, found: unknown, expected: string): JetonError {
@@ -157,8 +185,8 @@ function invalid(option: string, found: unknown, expected: string): JetonError {
   });
 }
 
-function lengthError(found: number, expected: number): JetonError {
-  return new JetonError(`a signature of ${found} numbers; expected ${expected}`, {
+function lengthError(found: number | string, expected: number): JetonError {
+  return new JetonError(`a signature of ${found} numbers; expected ${expected} in a Uint32Array`, {
     code: "min-hash-length",
     details: { found, expected },
   });

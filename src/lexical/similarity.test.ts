@@ -36,6 +36,14 @@ describe("character n-grams", () => {
     );
   });
 
+  test("elements that occur 0 times count for nothing", () => {
+    const [none, one] = [new Map([["a", 0]]), new Map([["b", 1]])];
+    for (const measure of ["jaccard", "dice", "cosine"] as const) {
+      expect(compareBags(none, new Map(), measure)).toBe(1);
+      expect(compareBags(none, one, measure)).toBe(0);
+    }
+  });
+
   test("options are checked", () => {
     expect(() => characterNgrams("a", { n: 0 })).toThrowCode("ngram-option-invalid");
     expect(() => characterNgrams("a", { pad: "ab" })).toThrowCode("ngram-option-invalid");
@@ -44,6 +52,12 @@ describe("character n-grams", () => {
       expect(() => characterNgrams("a", options)).toThrowCode("ngram-option-invalid");
     }
     expect(() => characterNgrams(5 as unknown as string)).toThrowCode("ngram-option-invalid");
+    expect(() => characterNgrams("ab", { n: 1e10, pad: "_" })).toThrowCode("ngram-option-invalid");
+    for (const bag of [{}, null, "text", new Map([["a", -1]]), new Map([["a", Number.NaN]])]) {
+      const wrong = bag as Map<string, number>;
+      expect(() => compareBags(wrong, new Map())).toThrowCode("bag-invalid");
+      expect(() => compareBags(new Map(), wrong)).toThrowCode("bag-invalid");
+    }
     const overlap = "overlap" as "dice";
     expect(() => compareBags(new Map(), new Map(), overlap)).toThrowCode("ngram-option-invalid");
   });
@@ -62,6 +76,28 @@ describe("MinHash", () => {
       // Four standard deviations.
       const tolerance = 4 * Math.sqrt((jaccard * (1 - jaccard)) / 1024);
       expect(Math.abs(estimateJaccard(a, b) - jaccard)).toBeLessThanOrEqual(tolerance);
+    }
+  });
+
+  test("buckets find a similar set as often as the formula says", () => {
+    const trials = 400;
+    for (const [bands, rows, common] of [
+      [8, 4, 50],
+      [16, 2, 20],
+      [4, 8, 80],
+      [32, 1, 6],
+    ] as const) {
+      let found = 0;
+      for (let trial = 0; trial < trials; trial++) {
+        const minHash = createMinHash({ hashes: bands * rows, seed: trial });
+        const index = createMinHashIndex({ bands, rows });
+        index.add(minHash.signature(numbers(0, 50 + common / 2)));
+        const other = minHash.signature(numbers(50 - common / 2, 100));
+        found += index.candidates(other).length;
+      }
+      const chance = 1 - (1 - (common / 100) ** rows) ** bands;
+      const deviation = Math.sqrt((chance * (1 - chance)) / trials);
+      expect(Math.abs(found / trials - chance)).toBeLessThanOrEqual(4 * deviation);
     }
   });
 
@@ -90,7 +126,23 @@ describe("MinHash", () => {
     for (const options of [{ permutations: 64 }, { seed: "a" }, { seed: 0.5 }, null] as object[]) {
       expect(() => createMinHash(options)).toThrowCode("min-hash-option-invalid");
     }
+    expect(() => createMinHash({ hashes: 1e10 })).toThrowCode("min-hash-option-invalid");
+    const huge = { bands: 1e10, rows: 1 };
+    expect(() => createMinHashIndex(huge)).toThrowCode("min-hash-option-invalid");
+    // Numbers have no characters: all of them would be one element.
+    for (const elements of [[1, 2], null, 5, [undefined]] as unknown as string[][]) {
+      const code = "min-hash-element-invalid";
+      expect(() => createMinHash().signature(elements)).toThrowCode(code);
+    }
     const index = createMinHashIndex({ bands: 2, rows: 2 });
+    for (const signature of [[1, 2, 3, 4], null, new Float64Array(4)] as unknown as Uint32Array[]) {
+      expect(() => index.add(signature)).toThrowCode("min-hash-length");
+      expect(() => index.candidates(signature)).toThrowCode("min-hash-length");
+      expect(() => estimateJaccard(signature, new Uint32Array(4))).toThrowCode("min-hash-length");
+      expect(() => estimateJaccard(new Uint32Array(4), signature)).toThrowCode("min-hash-length");
+    }
+    const none = new Uint32Array(0);
+    expect(() => estimateJaccard(none, none)).toThrowCode("min-hash-length");
     expect(() => index.add(new Uint32Array(3))).toThrowCode("min-hash-length");
     expect(() => estimateJaccard(new Uint32Array(3), new Uint32Array(4))).toThrowCode(
       "min-hash-length",

@@ -1,5 +1,6 @@
 /** Several rankings of the same records made one. */
 import { JetonError } from "../core/index.ts";
+import { objectRule } from "../core/option-rules.ts";
 import { compareUtf8 } from "../lexical/index.ts";
 
 /** The rankings that a query may have. */
@@ -74,7 +75,9 @@ function valuesOf(ranking: readonly RankedRecord[], options: FusionOptions): num
  * @throws JetonError `fusion-invalid`
  */
 export function checkFusion(options: FusionOptions): void {
+  if (!objectRule.test(options)) throw invalid("options", options, objectRule.expected);
   const { method = "reciprocal-rank", weights = {}, depth = 1 } = options;
+  if (!objectRule.test(weights)) throw invalid("weights", weights, objectRule.expected);
   const known = { "reciprocal-rank": "constant", weighted: "normalize" } as const;
   if (!Object.hasOwn(known, method)) throw invalid("method", method, Object.keys(known).join(", "));
   for (const name of Object.keys(options)) {

@@ -135,6 +135,68 @@ describe("a process that is killed while it indexes", { timeout: 60_000 + 5_000 
     await index.close();
   });
 
+  test("damage of a length, and a hole of zeros, is told from a torn write", async () => {
+    const folder = join(root, "lengths");
+    const index = await openIndex(folder);
+    const log = () => join(folder, readdirSync(folder).find((name) => name.startsWith("log-"))!);
+    await index.put(changeOf(0).put);
+    const first = readFileSync(log()).length;
+    await index.put(changeOf(1).put);
+    const whole = readFileSync(log());
+    await index.put(changeOf(2).put);
+    const last = readFileSync(log());
+    const long = Buffer.from(last);
+    long[2]! ^= 0xff;
+    const hole = Buffer.from(last).fill(0, first, whole.length);
+    const begun = Buffer.from(last).fill(0, first, first + 8);
+    for (const damaged of [long, hole, begun]) {
+      writeFileSync(log(), damaged);
+      await expect(openIndex(folder, { readOnly: true })).toRejectWithCode("index-log-damaged");
+    }
+    writeFileSync(log(), last);
+    await index.close();
+  });
+
+  test("a damaged manifest is named; one of version 1 without a checksum opens", async () => {
+    const folder = join(root, "manifest");
+    const index = await openIndex(folder);
+    await index.put(changeOf(0).put);
+    await index.delete([changeOf(0).put[0]!.id]);
+    await index.close();
+    const path = join(folder, "manifest.json");
+    const manifest = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    const { settings } = manifest as { settings: object };
+    const changed = [
+      { ...manifest, segments: [] },
+      { ...manifest, settings: { ...settings, invertFrom: 1 } },
+      { ...manifest, crc: undefined },
+    ];
+    for (const wrong of changed) {
+      writeFileSync(path, JSON.stringify(wrong));
+      await expect(openIndex(folder)).toRejectWithCode("index-invalid");
+      expect(readdirSync(folder).filter((name) => name.startsWith("segment-"))).toHaveLength(1);
+    }
+    writeFileSync(path, JSON.stringify({ ...manifest, version: 1, crc: undefined }));
+    const old = await openIndex(folder);
+    expect(old.size).toBe(changeOf(0).put.length - 1);
+    await old.close();
+  });
+
+  test("a damaged text is named when it is read", async () => {
+    const folder = join(root, "text");
+    const index = await openIndex(folder);
+    await index.put([{ id: "a", text: "an unusual text" }]);
+    await index.close();
+    const path = join(folder, readdirSync(folder).find((name) => name.startsWith("segment-"))!);
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf("an unusual text")]! ^= 1;
+    writeFileSync(path, bytes);
+    const reader = await openIndex(folder, { readOnly: true });
+    expect(() => reader.get("a")).toThrowCode("segment-invalid");
+    await expect(reader.search({ text: "unusual" })).toRejectWithCode("segment-invalid");
+    await reader.close();
+  });
+
   test("a damaged segment is named, not searched", async () => {
     const folder = join(root, "damaged");
     const index = await openIndex(folder);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -154,6 +154,75 @@ describe("one answer, however the records came", () => {
     }
     await index.put(records.slice(64));
     expect(await answers(index)).toEqual(await answers(await fill({}, records)));
+  });
+});
+
+describe("an index's end", () => {
+  test("closed twice at once, files and lock are freed once", async () => {
+    const folder = await makeFolder();
+    const index = await openIndex(folder, { flushAt: 2 });
+    await index.put(sampleRecords(5));
+    const search = index.search({ text: "king", k: 5 });
+    await Promise.all([index.close(), index.close(), index[Symbol.asyncDispose]()]);
+    await index.close();
+    expect((await search).length).toBeGreaterThan(0);
+    const again = await openIndex(folder);
+    expect(again.size).toBe(5);
+    await again.close();
+  });
+
+  test("where the last flush fails, the folder is free and the log has every change", async () => {
+    const folder = await makeFolder();
+    const index = await openIndex(folder);
+    await index.put(sampleRecords(5));
+    // A folder where the segment would stand: the flush cannot put its file there.
+    await mkdir(join(folder, "segment-1.jeton", "in the way"), { recursive: true });
+    await expect(index.close()).rejects.toThrow(expect.objectContaining({ name: "JetonError" }));
+    await rm(join(folder, "segment-1.jeton"), { recursive: true });
+    const again = await openIndex(folder);
+    expect(again.size).toBe(5);
+    await again.close();
+  });
+});
+
+describe("settings that a folder keeps", () => {
+  test("no inverted file, ever, is one of them", async () => {
+    const folder = await makeFolder();
+    const settings = { invertFrom: Number.POSITIVE_INFINITY, flushAt: 10 };
+    const records = sampleRecords(40);
+    for (const part of [records.slice(0, 20), records.slice(20)]) {
+      const index = await openIndex(folder, settings);
+      await index.put(part);
+      await index.close();
+    }
+    const index = await openIndex(folder, settings);
+    expect(index.settings.invertFrom).toBe(Number.POSITIVE_INFINITY);
+    const kept = index.get("r0030")!.tokens!.vectors;
+    const memory = await fill({}, records);
+    // Bit by bit: four bits a number would change them.
+    expect(kept).toEqual(memory.get("r0030")!.tokens!.vectors);
+    await index.close();
+  });
+
+  test("the order in which they are written is none", async () => {
+    const folder = await makeFolder();
+    await (await openIndex(folder, { bm25: { k1: 1.4, b: 0.5 } })).close();
+    await (await openIndex(folder, { bm25: { b: 0.5, k1: 1.4 } })).close();
+    const other = openIndex(folder, { bm25: { b: 0.4, k1: 1.4 } });
+    await expect(other).toRejectWithCode("index-settings");
+  });
+
+  test("fields of any name come back", async () => {
+    const folder = await makeFolder();
+    const fields = JSON.parse('{"__proto__": "x", "constructor": ["y"]}') as Record<string, string>;
+    const index = await openIndex(folder);
+    await index.put([{ id: "a", text: "b", fields }]);
+    await index.close();
+    const again = await openIndex(folder);
+    expect(Object.entries(again.fields("a")!)).toEqual(Object.entries(fields));
+    const found = await again.search({ text: "b", filter: { eq: ["__proto__", "x"] } });
+    expect(found).toHaveLength(1);
+    await again.close();
   });
 });
 

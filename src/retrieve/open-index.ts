@@ -2,35 +2,25 @@
 /** An index of records: opened from a folder, or held in memory. */
 import { availableParallelism } from "node:os";
 import { JetonError } from "../core/index.ts";
-import { checkOptionNames } from "../core/option-rules.ts";
-import {
-  type AnalyzerOptions,
-  type Bm25FormulaOptions,
-  createAnalyzer,
-  resolveBm25Formula,
-} from "../lexical/index.ts";
+import { checkOptionNames, checkOptionRules, flagRule, threadsRule } from "../core/option-rules.ts";
+import { createAnalyzer, resolveBm25Formula } from "../lexical/index.ts";
 import { invalidRecord, prepareRecord, recordToJson } from "./records.ts";
 import { QueryRun, type SearchedIndex } from "./search/query-run.ts";
 import { searchSegments } from "./search/search-segments.ts";
 import { IndexFolder, readIndexFolder } from "./store/index-folder.ts";
+import {
+  checkCount,
+  checkSettings,
+  type IndexSettings,
+  invalidOption,
+  resolveSettings,
+} from "./store/index-settings.ts";
 import { IndexState, type LiveSegment } from "./store/index-state.ts";
 import type { StoredSettings } from "./store/manifest.ts";
 import { TokenEngine } from "./tokens/token-engine.ts";
 import type { FieldValue, Hit, IndexRecord, SearchQuery } from "./types.ts";
 
-/** What an index is made with; kept in its folder, and given again only to say so. */
-export interface IndexSettings {
-  /** How text becomes terms. Default letters and digits of all scripts, in lower case. */
-  analyzer?: AnalyzerOptions;
-  /** Default Lucene's. */
-  bm25?: Bm25FormulaOptions;
-  /** From how many token vectors on a segment gets an inverted file. Default 20,000. */
-  invertFrom?: number;
-  /** How inverted files keep vectors: four bits a number (default), or exact. */
-  residuals?: "4-bit" | "exact";
-  /** Texts to remember with the index, e.g. the model that made its vectors. */
-  metadata?: Readonly<Record<string, string>>;
-}
+export type { IndexSettings } from "./store/index-settings.ts";
 
 /** Options of `openIndex`. */
 export interface OpenIndexOptions extends IndexSettings {
@@ -66,7 +56,11 @@ export interface SearchIndex {
    * @throws JetonError `record-invalid`, and nothing is changed; `index-read-only`, `index-closed`
    */
   put(records: readonly IndexRecord[]): Promise<void>;
-  /** Deletes records; gives how many there were. */
+  /**
+   * Deletes records; gives how many there were.
+   *
+   * @throws JetonError `record-invalid` for ids that are no list of texts; `index-read-only`, `index-closed`
+   */
   delete(ids: readonly string[]): Promise<number>;
   /**
    * Answers a query from all acknowledged changes.
@@ -78,7 +72,7 @@ export interface SearchIndex {
   flush(): Promise<void>;
   /** Makes all segments one; what was deleted vanishes. */
   merge(): Promise<void>;
-  /** Waits for changes under way, flushes, and frees files and lock. */
+  /** Waits for changes under way, flushes, and frees files and lock, also where the flush fails. Twice is once. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -100,11 +94,18 @@ export async function openIndex(
   folder: string,
   options: OpenIndexOptions = {},
 ): Promise<SearchIndex> {
-  if (typeof folder !== "string" || folder === "") throw invalid("folder", folder, "a path");
+  if (typeof folder !== "string" || folder === "") throw invalidOption("folder", folder, "a path");
   checkNames(options, [...settingNames, "readOnly", "flushAt", "threads"]);
   const { readOnly = false, flushAt = 8192, threads, ...given } = options;
   checkCount("flushAt", flushAt);
-  if (threads !== undefined) checkCount("threads", threads);
+  checkOptionRules(
+    { readOnly, threads },
+    { readOnly: flagRule, threads: threadsRule },
+    { what: "an index", invalidCode: "index-option-invalid" },
+  );
+  if (readOnly && options.flushAt !== undefined) {
+    throw invalidOption("flushAt", flushAt, "nothing: an index opened for reading writes none");
+  }
   const storage = { ...(threads !== undefined && { threads }) };
   const settings = resolveSettings(given);
   if (readOnly) {
@@ -143,59 +144,9 @@ function checkNames(options: unknown, names: readonly string[]): void {
   checkOptionNames(options, names, { what: "an index", invalidCode: "index-option-invalid" });
 }
 
-function resolveSettings(settings: IndexSettings): StoredSettings {
-  const { analyzer = {}, bm25 = {}, invertFrom = 20_000 } = settings;
-  const { residuals = "4-bit", metadata = {} } = settings;
-  checkCount("invertFrom", invertFrom);
-  if (residuals !== "4-bit" && residuals !== "exact") {
-    throw invalid("residuals", residuals, "4-bit or exact");
-  }
-  createAnalyzer(analyzer);
-  resolveBm25Formula(bm25);
-  return { analyzer, bm25, invertFrom, residuals, metadata };
-}
-
 function makeState(settings: StoredSettings): IndexState {
   const { analyzer, invertFrom, residuals } = settings;
   return new IndexState({ analyzer: createAnalyzer(analyzer), invertFrom, residuals });
-}
-
-function checkSettings(given: IndexSettings, stored: StoredSettings): void {
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined) continue;
-    const found = stored[name as keyof StoredSettings];
-    if (JSON.stringify(found) === JSON.stringify(value)) continue;
-    throw new JetonError(`the index was made with ${describeChange(name, found, value)}`, {
-      code: "index-settings",
-      details: { setting: name, found: value, expected: found },
-    });
-  }
-}
-
-/** What a setting was and what is asked for; of an object the first entry that differs. */
-function describeChange(name: string, found: unknown, asked: unknown): string {
-  const [before, now] = [found, asked] as (Readonly<Record<string, unknown>> | undefined)[];
-  const key =
-    typeof before === "object" && typeof now === "object" && before !== null && now !== null
-      ? Object.keys({ ...before, ...now }).find(
-          (one) => JSON.stringify(before[one]) !== JSON.stringify(now[one]),
-        )
-      : undefined;
-  if (key !== undefined) return describeChange(key, before![key], now![key]);
-  const write = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value));
-  return `${name} ${write(found)}, not ${write(asked)}`;
-}
-
-function checkCount(option: string, found: number): void {
-  const isCount = Number.isInteger(found) || found === Number.POSITIVE_INFINITY;
-  if (!(isCount && found > 0)) throw invalid(option, found, "a whole number from 1");
-}
-
-function invalid(option: string, found: unknown, expected: string): JetonError {
-  return new JetonError(`index option ${option}: ${String(found)}; expected ${expected}`, {
-    code: "index-option-invalid",
-    details: { option, found, expected },
-  });
 }
 
 interface Storage {
@@ -217,6 +168,7 @@ class OpenedIndex implements SearchIndex {
   #engine: Promise<TokenEngine> | undefined;
   readonly #searches: Set<Promise<unknown>> = new Set();
   #isClosed = false;
+  #closing: Promise<void> | undefined;
   #unflushed = 0;
 
   constructor(state: IndexState, settings: StoredSettings, storage: Storage) {
@@ -268,7 +220,11 @@ class OpenedIndex implements SearchIndex {
 
   delete(ids: readonly string[]): Promise<number> {
     return this.#change(async () => {
-      const known = [...new Set(ids)].filter((id) => this.#state.has(id));
+      const isId = (id: unknown): boolean => typeof id === "string";
+      if (!Array.isArray(ids) || !ids.every(isId)) {
+        throw invalidRecord("ids", ids, "a list of texts", undefined);
+      }
+      const known = [...new Set<string>(ids)].filter((id) => this.#state.has(id));
       if (known.length === 0) return 0;
       await this.#storage.folder?.append({ delete: known });
       for (const id of known) this.#state.delete(id);
@@ -330,16 +286,25 @@ class OpenedIndex implements SearchIndex {
     });
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    if (this.#storage.folder !== undefined) await this.#change(() => this.#flush());
-    this.#isClosed = true;
-    await this.#queue;
-    // They read texts from the files that are closed next.
-    await Promise.allSettled(this.#searches);
-    await (await this.#engine?.catch(() => undefined))?.close();
-    await this.#storage.folder?.close();
-    this.#storage.close?.();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      // What cannot be flushed stays in the log, which the next one who opens the folder reads.
+      const { folder, readOnly } = this.#storage;
+      if (folder !== undefined && !readOnly) await this.#change(() => this.#flush());
+    } finally {
+      this.#isClosed = true;
+      await this.#queue;
+      // They read texts from the files that are closed next.
+      await Promise.allSettled(this.#searches);
+      await (await this.#engine?.catch(() => undefined))?.close();
+      await this.#storage.folder?.close();
+      this.#storage.close?.();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -400,7 +365,7 @@ export function startQueryRun(
   query: SearchQuery,
 ): ReturnType<OpenedIndex["startRun"]> {
   if (index instanceof OpenedIndex) return index.startRun(query);
-  throw invalid("index", index, "an index of openIndex or createIndex");
+  throw invalidOption("index", index, "an index of openIndex or createIndex");
 }
 
 /** Four segments of about one size, or those that are mostly deleted; nothing where there are none. */

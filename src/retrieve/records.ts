@@ -71,7 +71,7 @@ function copyFields(
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw invalidRecord("fields", fields, "an object", id);
   }
-  const copy: Record<string, FieldValue> = {};
+  const copy: [name: string, FieldValue][] = [];
   for (const [name, value] of Object.entries(fields)) {
     const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
     const isScalar = typeof value === "string" || typeof value === "boolean";
@@ -85,9 +85,10 @@ function copyFields(
     }
     if (name === "id")
       throw invalidRecord("fields.id", value, "another name: filters call the id so", id);
-    copy[name] = Array.isArray(value) ? [...value] : value;
+    copy.push([name, Array.isArray(value) ? [...value] : value]);
   }
-  return copy;
+  // Not by assignment, to which a field called __proto__ would be none.
+  return Object.fromEntries(copy);
 }
 
 /** A part with parts of its own, each known. */
@@ -157,8 +158,8 @@ function prepareSparse(sparse: SparseVector, id: string): SparseVector {
   const { ids, weights } = sparse;
   checkCounts("sparse.ids", ids, id);
   checkList("sparse.weights", weights, id);
-  if (!weights.every(Number.isFinite)) {
-    throw invalidRecord("sparse.weights", weights, "finite numbers", id);
+  if (!weights.every(isFloat)) {
+    throw invalidRecord("sparse.weights", weights, "finite numbers of 32 bits", id);
   }
   if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
     throw invalidRecord(
@@ -173,6 +174,11 @@ function prepareSparse(sparse: SparseVector, id: string): SparseVector {
     ids: Uint32Array.from(order, (at) => ids[at]!),
     weights: Float32Array.from(order, (at) => weights[at]!),
   };
+}
+
+/** A number that 32 bits hold as a finite one. */
+export function isFloat(value: unknown): boolean {
+  return typeof value === "number" && Number.isFinite(Math.fround(value));
 }
 
 /** Rows of length 1; rows of zeros stay. */

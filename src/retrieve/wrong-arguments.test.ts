@@ -69,6 +69,17 @@ describe("mistyped parts and options", () => {
       "as many weights as different ids",
     ],
     ["b", 'an object, e.g. { text: "b" }'],
+    [{ dense: ["1"] }, "numbers that are not finite"],
+    [{ dense: [1e39] }, "numbers that are not finite"],
+    [{ sparse: { ids: [1.5], weights: [1] } }, "whole numbers from 0"],
+    [{ text: "b", tokenSearch: { probes: 5 } }, "nothing, or tokens to search for"],
+    [
+      { tokens: { dim: 1, vectors: [1] }, tokenSearch: { scoring: "exact", probes: 2 } },
+      "exact scoring compares all tokens",
+    ],
+    [{ tokens: { dim: 1, vectors: [1] }, tokenSearch: { refine: 2 } }, "scores no record twice"],
+    [{ text: "b", fusion: { constant: 5 } }, "another ranking beside bm25"],
+    [{ text: "b", dense: [1], fusion: { weights: { token: 2 } } }, "weights of bm25, dense"],
   ])("the query %j is refused", async (query, message) => {
     await using index = createIndex();
     await index.put([{ id: "a", text: "b" }]);
@@ -77,6 +88,41 @@ describe("mistyped parts and options", () => {
         code: "search-query-invalid",
         message: expect.stringContaining(message),
       }),
+    );
+  });
+
+  test.each([null, 5, { weights: null }, { weights: [1] }])(
+    "fusion %j is refused",
+    async (fusion) => {
+      await using index = createIndex();
+      const query = { text: "b", dense: [1], fusion } as unknown as SearchQuery;
+      await expect(index.search(query)).rejects.toThrow(
+        expect.objectContaining({ code: "fusion-invalid" }),
+      );
+    },
+  );
+
+  test("ids to delete are a list of texts: a text is not the list of its characters", async () => {
+    await using index = createIndex();
+    await index.put([{ id: "a", text: "b" }]);
+    for (const ids of ["a", ["a", 5], { ids: ["a"] }, null]) {
+      await expect(index.delete(ids as string[])).rejects.toThrow(
+        expect.objectContaining({ code: "record-invalid" }),
+      );
+    }
+    expect(index.size).toBe(1);
+  });
+
+  test.each([
+    { threads: Number.POSITIVE_INFINITY },
+    { threads: 1000 },
+    { readOnly: "yes" },
+    { readOnly: true, flushAt: 5 },
+    { metadata: "model" },
+    { metadata: { model: 5 } },
+  ])("the options %j are refused", async (options) => {
+    await expect(openIndex("unused", options as OpenIndexOptions)).rejects.toThrow(
+      expect.objectContaining({ code: "index-option-invalid" }),
     );
   });
 

@@ -104,6 +104,12 @@ test.skipIf(late.skip)(
     const { index } = expected[0]!;
     expect(best.results).toEqual([{ ...all.results[0], document: { text: documents[index] } }]);
 
+    // A title is no part of what is read: the answer says so, once for a field.
+    const titled = await ask({ documents: ["a", { text: "b", title: "t" }] });
+    expect(titled.warnings).toMatchObject([
+      { code: "unknown_parameter", param: "documents[1].title" },
+    ]);
+
     expect(all.usage.total_tokens).toBe(all.usage.prompt_tokens);
     const twice = await ask({ documents: [...documents, ...documents] });
     const [first, second, third] = await Promise.all(

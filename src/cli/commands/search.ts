@@ -77,7 +77,8 @@ export const command: Command = defineCommand({
       const query: SearchQuery = {
         ...(values.by !== "meaning" && { text }),
         ...vectors,
-        ...fusionFor(index),
+        // One ranking is fused with none.
+        ...(values.by !== "meaning" && vectors.dense !== undefined && fusionFor(index)),
         ...(filter !== undefined && { filter }),
         ...(values.exact && { tokenSearch: { scoring: "exact" } }),
         k: values.k,

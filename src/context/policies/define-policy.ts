@@ -1,5 +1,6 @@
 /** How a context policy is declared: its name, its options with defaults and bounds, and what follows from them. */
 import { JetonError, suggest } from "../../core/index.ts";
+import { describeValue, objectRule } from "../../core/option-rules.ts";
 import type {
   ChoosePrompt,
   ContextPolicy,
@@ -121,6 +122,7 @@ function resolveOptions<Table extends PolicyOptionTable>(
   table: Table,
   given: PolicyOptions,
 ): PolicyOptionValues<Table> {
+  if (!objectRule.test(given)) throw optionError(policy, "options", given, objectRule.expected);
   for (const [option, value] of Object.entries(given)) {
     if (value !== undefined && !Object.hasOwn(table, option)) {
       const names = Object.keys(table);
@@ -136,7 +138,7 @@ function resolveOptions<Table extends PolicyOptionTable>(
     }
   }
   const values = Object.entries(table).map(([option, spec]) => {
-    const value = given[option] ?? spec.default;
+    const value = given[option] === undefined ? spec.default : given[option];
     const wrong = whatIsExpected(spec, value);
     if (wrong) throw optionError(policy, option, value, wrong);
     return [option, value] as const;
@@ -151,7 +153,7 @@ function whatIsExpected(spec: PolicyOption, value: unknown): string | undefined 
     return spec.choices.includes(value as string) ? undefined : spec.choices.join(" or ");
   }
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = spec;
-  const isNumber = typeof value === "number" && value >= min && value <= max;
+  const isNumber = Number.isFinite(value) && (value as number) >= min && (value as number) <= max;
   if (isNumber && (spec.kind === "number" || Number.isSafeInteger(value))) return undefined;
   const bounds = [
     ...(spec.min === undefined ? [] : [`from ${spec.min}`]),
@@ -168,7 +170,7 @@ export function optionError(
   expected: string,
 ): JetonError {
   return new JetonError(
-    `${policy}: the option ${option} is ${JSON.stringify(found)}, expected ${expected}`,
+    `${policy}: the option ${option} is ${describeValue(found)}, expected ${expected}`,
     { code: "context-policy-option", details: { policy, option, found, expected } },
   );
 }

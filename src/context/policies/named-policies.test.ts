@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { PolicyOptions } from "../../model/index.ts";
+import { codeOf } from "../../testing/code-of.ts";
 import {
   contextPolicies,
   createContextPolicy,
@@ -25,6 +27,8 @@ test.each([
   ["token-select:kk=3", "context-policy-option", "token-select has no option kk; did you mean k?"],
   ["full:magic=3", "context-policy-option", "full has no option magic; it has none"],
   ["token-select:k=0", "context-policy-option", "an integer from 1"],
+  ["ntk:scale=Infinity", "context-policy-option", "scale is Infinity, expected a number from 1"],
+  ["snapkv:__proto__=1", "context-policy-option", "snapkv has no option __proto__"],
   ["token-select:k=2.5", "context-policy-option", "an integer from 1"],
   ["token-select:pool=2", "context-policy-option", "an odd integer"],
   ["token-select:vote=loud", "context-policy-option", "soft or hard or sum"],
@@ -36,6 +40,17 @@ test.each([
 ])("%s is refused", (text, code, expected) => {
   expect(() => parseContextPolicy(text)).toThrow(expect.objectContaining({ code }));
   expect(() => parseContextPolicy(text)).toThrow(expected);
+});
+
+test("what is no name, no text and no options is refused", async () => {
+  for (const wrong of [5, null, undefined, {}] as unknown as string[]) {
+    expect(await codeOf(() => createContextPolicy(wrong))).toBe("context-policy-unknown");
+    expect(await codeOf(() => parseContextPolicy(wrong))).toBe("context-policy-unknown");
+  }
+  for (const options of [null, [1], "k", { k: null }] as unknown as PolicyOptions[]) {
+    const create = () => createContextPolicy("snapkv", options);
+    expect(await codeOf(create)).toBe("context-policy-option");
+  }
 });
 
 test("options of the wrong type are refused", () => {

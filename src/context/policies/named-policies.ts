@@ -40,7 +40,7 @@ export function createContextPolicy(name: string, options: PolicyOptions = {}): 
   const policy = contextPolicies.find((known) => known.name === name);
   if (policy) return policy.create(options);
   const names = contextPolicies.map((known) => known.name);
-  const meant = suggest(name, names);
+  const meant = typeof name === "string" ? suggest(name, names) : undefined;
   throw new JetonError(
     `there is no context policy ${JSON.stringify(name)}` +
       (meant === undefined ? `, expected one of ${names.join(", ")}` : `; did you mean ${meant}?`),
@@ -55,10 +55,11 @@ export function createContextPolicy(name: string, options: PolicyOptions = {}): 
  * @throws JetonError `context-policy-unknown`, `context-policy-option`
  */
 export function parseContextPolicy(text: string): ContextPolicy {
+  if (typeof text !== "string") return createContextPolicy(text);
   const at = text.indexOf(":");
   const name = (at < 0 ? text : text.slice(0, at)).trim();
   const list = at < 0 ? "" : text.slice(at + 1).trim();
-  const options: Record<string, string | number | boolean> = {};
+  const options = new Map<string, string | number | boolean>();
   for (const item of list === "" ? [] : list.split(",")) {
     const [key, value, ...more] = item.split("=").map((part) => part.trim());
     if (!key || value === undefined || value === "" || more.length > 0) {
@@ -70,15 +71,15 @@ export function parseContextPolicy(text: string): ContextPolicy {
         },
       );
     }
-    if (Object.hasOwn(options, key)) {
+    if (options.has(key)) {
       throw new JetonError(`${name}: the option ${key} is given twice, expected once`, {
         code: "context-policy-option",
         details: { policy: name, option: key, found: text, expected: "each option once" },
       });
     }
-    options[key] = parseValue(value);
+    options.set(key, parseValue(value));
   }
-  return createContextPolicy(name, options);
+  return createContextPolicy(name, Object.fromEntries(options));
 }
 
 function parseValue(text: string): string | number | boolean {

@@ -61,6 +61,49 @@ describe("the protocol by hand", () => {
     expect(merged.ndcg).toBeCloseTo((1 / Math.log2(4) + 1) / 2, 12);
   });
 
+  test("a merged document whose first copy has the query's id is still found", async () => {
+    const own: CoirSet = {
+      name: "own",
+      documents: ["q", "copy", "other"].map((id) => ({ id, text: id === "other" ? "b" : "a" })),
+      queries: [{ id: "q", text: "a" }],
+      judgments: new Map([["q", new Map([["copy", 1]])]]),
+    };
+    const merged = await evaluateSet(own, fixed(["copy", "other"]), { mergeDuplicates: true });
+    expect([merged.documents, merged.ndcg]).toEqual([2, 1]);
+  });
+
+  test.each([{ depth: 0 }, { depth: 1.5 }, { useTitle: "yes" }, { mergeDuplicate: true }, null])(
+    "options that do not fit: %j",
+    async (options) => {
+      const code = "coir-option-invalid";
+      await expect(evaluateSet(set, fixed([]), options as object)).toRejectWithCode(code);
+    },
+  );
+
+  test("vectors must be as many as texts, and as long as each other", async () => {
+    const code = "ranking-vectors-invalid";
+    const rank = (documents: number, query: number, length: number) =>
+      evaluateSet(
+        set,
+        createVectorRanker("vectors", (texts, role) =>
+          role === "query"
+            ? Array.from({ length: query }, () => Float32Array.from({ length }, () => 1))
+            : Array.from({ length: texts.length + documents }, () => Float32Array.of(1, 2)),
+        ),
+      );
+    await expect(rank(0, 1, 3)).toRejectWithCode(code);
+    await expect(rank(-1, 1, 2)).toRejectWithCode(code);
+    await expect(rank(0, 0, 2)).toRejectWithCode(code);
+    expect((await rank(0, 1, 2)).queries).toBe(2);
+  });
+
+  test("a document of very many different trigrams is ranked", async () => {
+    const letters = Array.from({ length: 300_000 }, (_, at) => String.fromCodePoint(0x4e00 + at));
+    const documents = [...set.documents, { id: "long", text: letters.join("") }];
+    const found = await evaluateSet({ ...set, documents }, createTrigramRanker());
+    expect(found.documents).toBe(5);
+  });
+
   test("titles count only where they are asked for; the depth cuts", async () => {
     const query = { ...set, queries: [{ id: "q1", text: "reader" }] };
     const ranker = createBm25Ranker("BM25");
@@ -176,6 +219,114 @@ describe("files", () => {
     await expect(make("x5", { "qrels/test.tsv": unknown })).toRejectWithCode(code);
     await expect(readCoirSet(write("x6", { "corpus.jsonl": corpus }))).toRejectWithCode(code);
     await expect(readCoirSet(join(root, "none"))).toRejectWithCode("file-not-found");
+  });
+
+  const layout = {
+    "corpus.jsonl": corpus,
+    "queries.jsonl": queries,
+    "qrels/dev.jsonl": '{"query_id": "q1", "corpus_id": "2", "score": 1}\n',
+  };
+  const heading = "query-id\tcorpus-id\tscore\n";
+
+  test.each([
+    ["an unknown query", "qrels/dev.tsv", `${heading}q1\t2\t1\nq9\t2\t1\n`, 3],
+    ["an unknown document", "qrels/dev.tsv", "q1\t2\t1\nq2\t9\t0\n", 2],
+    ["a judgment twice", "qrels/dev.tsv", "q1\t2\t1\nq1\t2\t0\n", 2],
+    ["a level as hexadecimal", "qrels/dev.tsv", "q1\t2\t0x1\n", 1],
+    ["a level of spaces", "qrels/dev.tsv", "q1\t2\t \n", 1],
+    ["a cell too many", "qrels/dev.tsv", `${heading}q1\t2\t1\tx\n`, 2],
+    [
+      "a level that is true",
+      "qrels/dev.jsonl",
+      layout["qrels/dev.jsonl"].replace("1}", "true}"),
+      1,
+    ],
+    [
+      "a level that is null",
+      "qrels/dev.jsonl",
+      layout["qrels/dev.jsonl"].replace("1}", "null}"),
+      1,
+    ],
+    ["an id of 20 digits", "corpus.jsonl", `${corpus}{"_id": 12345678901234567890, "text": ""}`, 3],
+    [
+      "a title that is a number",
+      "corpus.jsonl",
+      `${corpus}\n{"_id": "d3", "text": "", "title": 5}`,
+      4,
+    ],
+    ["a list", "queries.jsonl", `${queries}[1]\n`, 3],
+  ])("%s is refused with file and line", async (name, file, content, line) => {
+    const folder = write(`line-${name}`, { ...layout, [file]: content });
+    await expect(readCoirSet(folder, { split: "dev" })).toRejectWithCode("coir-set-invalid", {
+      path: join(folder, file),
+      line,
+    });
+  });
+
+  test("levels of 0 and below, empty texts, a title of null", async () => {
+    const folder = write("levels", {
+      "corpus.jsonl": '{"_id": "d", "text": "", "title": null}\n{"_id": 0, "text": "x"}\r\n',
+      "queries.jsonl": '{"_id": 7, "text": ""}\n',
+      "qrels/test.tsv": "7\td\t-1\n7\t0\t0\n",
+    });
+    expect(await readCoirSet(folder)).toEqual({
+      name: "levels",
+      documents: [
+        { id: "d", text: "" },
+        { id: "0", text: "x" },
+      ],
+      queries: [{ id: "7", text: "" }],
+      judgments: new Map([
+        [
+          "7",
+          new Map([
+            ["d", -1],
+            ["0", 0],
+          ]),
+        ],
+      ]),
+    });
+  });
+
+  test("of several sets in a folder the named one is read, with its own judgments", async () => {
+    const one = (name: string, answer: string) => ({
+      [`${name}-queries-corpus/corpus.jsonl`]: corpus,
+      [`${name}-queries-corpus/queries.jsonl`]: queries,
+      [`${name}-qrels/test.tsv`]: `q1\t${answer}\t1\n`,
+    });
+    const folder = write("several", { ...one("apps", "d1"), ...one("cosqa", "2") });
+    const code = "coir-set-invalid";
+    await expect(readCoirSet(folder)).toRejectWithCode(code);
+    const read = async (name: string) => (await readCoirSet(folder, { name })).judgments.get("q1");
+    expect(await read("apps")).toEqual(new Map([["d1", 1]]));
+    expect(await read("cosqa")).toEqual(new Map([["2", 1]]));
+    const apps = Object.entries(one("apps", "d1")).filter(([file]) => !file.includes("qrels"));
+    const mixed = { ...Object.fromEntries(apps), "cosqa-qrels/test.tsv": "q1\t2\t1\n" };
+    await expect(readCoirSet(write("mixed", mixed))).toRejectWithCode(code);
+    await expect(readCoirSet(write("both", { ...one("a", "2"), ...layout }))).toRejectWithCode(
+      code,
+    );
+  });
+
+  test("files that cannot be read, and options, have errors of their own", async () => {
+    const read = (files: Record<string, string | Uint8Array>) => {
+      const { "corpus.jsonl": _, ...rest } = layout;
+      return readCoirSet(write(`file-${Object.keys(files)[0]}`, { ...rest, ...files }), {
+        split: "dev",
+      });
+    };
+    const latin = Buffer.from('{"_id": "d", "text": "\xe9"}', "latin1");
+    await expect(read({ "corpus.jsonl": latin })).toRejectWithCode("file-not-utf8");
+    const damaged = gzipSync(corpus).subarray(0, 30);
+    await expect(read({ "corpus.jsonl.gz": damaged })).toRejectWithCode("file-failed");
+    for (const options of [
+      { split: "" },
+      { split: 5 },
+      { splits: "dev" },
+      { name: 1 },
+    ] as object[]) {
+      await expect(readCoirSet(root, options)).toRejectWithCode("coir-option-invalid");
+    }
   });
 });
 

@@ -3,6 +3,7 @@
  * query; trec_eval's measures judge them.
  */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionRules, flagRule, integerRule } from "../../core/option-rules.ts";
 import { rankQueries } from "../ranking/rank-queries.ts";
 import type { Ranker } from "../ranking/rankers.ts";
 import { type Evaluation, evaluateRun, type MeasureName } from "../trec/index.ts";
@@ -10,7 +11,7 @@ import type { CoirSet, CoirText } from "./tasks.ts";
 
 /** Options of `evaluateSet`. */
 export interface EvaluateSetOptions {
-  /** Documents of each query that are judged. Default 1,000, as the benchmark. */
+  /** Documents of each query that are judged, from 1. Default 1,000, as the benchmark. */
   depth?: number;
   /**
    * True: a document's title stands before its text, as MTEB has it. Default false, as CoIR has it: the scores of
@@ -19,7 +20,8 @@ export interface EvaluateSetOptions {
   useTitle?: boolean;
   /**
    * True: documents with the same text are one, relevant where one of them is. Default false: as the benchmark,
-   * where a copy of the right document is wrong.
+   * where a copy of the right document is wrong. The one has the id of the first that is no query's, so that no query
+   * leaves it out; copies that all have ids of queries stay apart.
    */
   mergeDuplicates?: boolean;
 }
@@ -52,7 +54,8 @@ const measures: readonly MeasureName[] = cuts.flatMap((k): MeasureName[] => [
 /**
  * Evaluates a ranker on a set. A document with the query's own id is left out, as in the benchmark.
  *
- * @throws JetonError `coir-ranking-invalid` for a document that is not of the set, or is there twice
+ * @throws JetonError `coir-ranking-invalid` for a document that is not of the set, or is there twice;
+ *   `coir-option-invalid`
  *
  * @example
  * const set = await readCoirSet("cosqa");
@@ -64,6 +67,15 @@ export async function evaluateSet(
   ranker: Ranker,
   options: EvaluateSetOptions = {},
 ): Promise<SetEvaluation> {
+  checkOptionRules(
+    options,
+    {
+      depth: integerRule(1, Number.MAX_SAFE_INTEGER - 1),
+      useTitle: flagRule,
+      mergeDuplicates: flagRule,
+    },
+    { what: "an evaluation of a set", invalidCode: "coir-option-invalid" },
+  );
   const { depth = 1000, useTitle = false, mergeDuplicates = false } = options;
   const titled = useTitle ? withTitles(set) : set;
   const { documents, queries, judgments } = mergeDuplicates ? mergeDocuments(titled) : titled;
@@ -109,14 +121,17 @@ function withTitles(set: CoirSet): CoirSet {
   return { ...set, documents };
 }
 
-/** One document for each text, under the first one's id; its level is the highest of theirs. */
+/**
+ * One document for each text, under the first id that is no query's; its level is the highest of theirs. A query leaves
+ * out the document with its own id, which must not hide that document's copies.
+ */
 function mergeDocuments(set: CoirSet): CoirSet {
+  const asked = new Set(set.queries.map(({ id }) => id));
   const first = new Map<string, string>();
-  const nameOf = new Map<string, string>();
   for (const { id, text } of set.documents) {
-    if (!first.has(text)) first.set(text, id);
-    nameOf.set(id, first.get(text)!);
+    if (!asked.has(id) && !first.has(text)) first.set(text, id);
   }
+  const nameOf = new Map(set.documents.map(({ id, text }) => [id, first.get(text) ?? id]));
   const judgments = new Map<string, Map<string, number>>();
   for (const [query, levels] of set.judgments) {
     const merged = new Map<string, number>();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { codeOf } from "../../testing/code-of.ts";
+import { codeOf, errorOf } from "../../testing/code-of.ts";
 import { testData } from "../../testing/test-data.ts";
 import { createBm25Ranker, type Ranker } from "../ranking/rankers.ts";
 import { averageLoco, evaluateLocoTask, type LocoTask, truncateDocuments } from "./loco.ts";
@@ -58,11 +58,23 @@ describe("tasks", () => {
     expect(averageLoco([first, second])).toEqual({ ndcg: 0.875, tasks: 2, isComplete: false });
   });
 
+  test("an answer without a document is named with its line; a damaged file with its name", async () => {
+    const folder = writeTasks("answers", [...small, query("q9", "x", ["d9"])]);
+    const error = await errorOf(readLocoTasks(folder));
+    expect(error.details).toMatchObject({ path: join(folder, "all.jsonl"), line: 8, found: "d9" });
+    writeFileSync(join(folder, "more.jsonl.gz"), "no gzip");
+    expect(await codeOf(readLocoTasks(folder))).toBe("file-failed");
+  });
+
   test("only the first words are left of truncated documents", async () => {
     const [task] = await readLocoTasks(writeTasks("cut", small));
     const texts = truncateDocuments(task!, 2).documents.map(({ text }) => text);
     expect(texts).toEqual(["the king", "the queen", "a court"]);
     expect(truncateDocuments(task!, 0).documents[0]!.text).toBe("");
+    expect(truncateDocuments(task!, 2 ** 40).documents).toEqual(task!.documents);
+    for (const words of [-1, 1.5, Number.NaN]) {
+      expect(await codeOf(() => truncateDocuments(task!, words))).toBe("loco-option-invalid");
+    }
   });
 
   test("what is no task is refused", async () => {
@@ -75,6 +87,16 @@ describe("tasks", () => {
     expect(await code([...small, query("q9", "x", ["d9"])])).toBe("loco-task-invalid");
     expect(await code([...small, { dataset: "qmsum", pid: 4 }])).toBe("loco-task-invalid");
     expect(await code([{ qid: "q1" }])).toBe("loco-task-invalid");
+    expect(await code([{ ...document("d1", "x"), ...query("q1", "x", []) }])).toBe(
+      "loco-task-invalid",
+    );
+    expect(await code([...small, query("q9", "x", ["d1", "d1"])])).toBe("loco-task-invalid");
+    expect(await code([document("d1", "x", "")])).toBe("loco-task-invalid");
+    expect(await code([{ ...document("", "x"), pid: 2 ** 53 }])).toBe("loco-task-invalid");
+    expect(await code(small, ["qmsum", "qmsum"])).toBe("loco-task-invalid");
+    expect(await code(small, "qmsum" as unknown as string[])).toBe("loco-option-invalid");
+    const misspelt = readLocoTasks(writeTasks("wrong", small), { task: ["qmsum"] } as object);
+    expect(await codeOf(misspelt)).toBe("loco-option-invalid");
     expect(await codeOf(() => averageLoco([]))).toBe("loco-tasks-none");
     const task: LocoTask = {
       name: "t",

@@ -3,6 +3,7 @@
  * search, judged by nDCG@10 and averaged.
  */
 import { JetonError } from "../../core/index.ts";
+import { checkRequired, countRule } from "../../core/option-rules.ts";
 import { rankQueries } from "../ranking/rank-queries.ts";
 import type { RankedText, Ranker } from "../ranking/rankers.ts";
 import { type Evaluation, evaluateRun } from "../trec/index.ts";
@@ -96,10 +97,14 @@ export function averageLoco(evaluations: readonly LocoEvaluation[]): {
 /**
  * The same task over the first words of its documents: what a model with a short context is given.
  *
- * @param words by white space
+ * @param words by white space; 0 leaves none
+ * @throws JetonError `loco-option-invalid` for a number of words that is no count
  */
 export function truncateDocuments(task: LocoTask, words: number): LocoTask {
-  const expression = new RegExp(`^\\s*(?:\\S+\\s+){0,${words - 1}}\\S+`);
+  checkRequired({ words }, { words: countRule }, "loco-option-invalid");
+  // A repetition of more than 2^32 - 1 is none to the engine; no document has so many words.
+  const before = Math.min(Math.max(words, 1), 1e9) - 1;
+  const expression = new RegExp(`^\\s*(?:\\S+\\s+){0,${before}}\\S+`);
   const documents = task.documents.map((document) => ({
     ...document,
     text: words < 1 ? "" : (expression.exec(document.text)?.[0] ?? ""),

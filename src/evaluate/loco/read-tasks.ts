@@ -3,8 +3,15 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readText } from "../../checkpoint/files/read-text.ts";
 import { fileError } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
+import { checkOptionRules, listRule } from "../../core/option-rules.ts";
 import type { RankedText } from "../ranking/rankers.ts";
+import {
+  addText,
+  type RecordLine,
+  readId,
+  readRecords,
+  recordError,
+} from "../ranking/read-records.ts";
 import type { LocoTask } from "./loco.ts";
 
 /** Options of `readLocoTasks`. */
@@ -13,127 +20,111 @@ export interface ReadLocoOptions {
   tasks?: readonly string[];
 }
 
-interface Line {
-  readonly path: string;
-  readonly number: number;
-  readonly record: Readonly<Record<string, unknown>>;
-}
-
 interface Draft {
   readonly queries: Map<string, RankedText>;
   readonly documents: Map<string, RankedText>;
-  readonly answers: Map<string, ReadonlySet<string>>;
+  readonly answers: Map<string, Answers>;
 }
+
+/** The ids that answer a query, and where they are listed. */
+interface Answers {
+  readonly ids: ReadonlySet<string>;
+  readonly place: RecordLine;
+}
+
+const code = "loco-task-invalid";
 
 /**
  * Reads tasks from the `.jsonl` files of a folder, also `.gz`: queries `{"dataset", "qid", "query", "answer_pids"}` and
  * documents `{"dataset", "pid", "passage"}`, in any files. A task is what has one `dataset`.
  *
- * @throws JetonError `loco-task-invalid` for a line of another form, an id that is there twice, an answer that is no
- *   document of the task, or a name of no task
+ * @throws JetonError `loco-task-invalid` with file and line for a line of another form, an id or an answer that is there
+ *   twice, an answer that is no document of the task, or a name of no task; `loco-option-invalid`; those of a file that
+ *   cannot be read
  */
 export async function readLocoTasks(
   folder: string,
   options: ReadLocoOptions = {},
 ): Promise<LocoTask[]> {
+  checkOptionRules(
+    options,
+    { tasks: listRule },
+    { what: "reading tasks", invalidCode: "loco-option-invalid" },
+  );
   const drafts = new Map<string, Draft>();
-  for (const line of await readFolder(folder)) addRecord(drafts, line);
-  for (const [name, { answers, documents }] of drafts) {
-    for (const [query, ids] of answers) {
-      const missing = [...ids].find((id) => !documents.has(id));
-      if (missing !== undefined) {
-        throw invalid(
-          folder,
-          0,
-          { dataset: name, query, answer: missing },
-          "documents of the task",
-        );
-      }
+  for (const path of await listFiles(folder)) {
+    for (const line of readRecords({ path, text: await readText(path) }, code)) {
+      addRecord(drafts, line);
     }
   }
-  const names = options.tasks ?? [...drafts.keys()];
+  for (const { answers, documents } of drafts.values()) {
+    for (const { ids, place } of answers.values()) {
+      const missing = [...ids].find((id) => !documents.has(id));
+      if (missing !== undefined) throw recordError(code, place, missing, "a document of the task");
+    }
+  }
+  return chooseTasks(drafts, folder, options.tasks).map(([name, draft]) => ({
+    name,
+    queries: [...draft.queries.values()],
+    documents: [...draft.documents.values()],
+    answers: new Map([...draft.answers].map(([query, { ids }]) => [query, ids])),
+  }));
+}
+
+function chooseTasks(
+  drafts: ReadonlyMap<string, Draft>,
+  folder: string,
+  names: readonly string[] = [...drafts.keys()],
+): [name: string, Draft][] {
   const unknown = names.find((name) => !drafts.has(name));
   if (unknown !== undefined || names.length === 0) {
     const known = [...drafts.keys()].join(", ");
-    throw invalid(folder, 0, unknown ?? "no task", known === "" ? "lines of tasks" : known);
+    const expected = known === "" ? "lines of tasks" : known;
+    throw recordError(code, { path: folder }, unknown ?? "no task", expected);
   }
-  return names.map((name) => {
-    const { queries, documents, answers } = drafts.get(name)!;
-    return { name, queries: [...queries.values()], documents: [...documents.values()], answers };
-  });
+  const twice = names.find((name, at) => names.indexOf(name) < at);
+  if (twice !== undefined) throw recordError(code, { path: folder }, twice, "each task once");
+  return names.map((name) => [name, drafts.get(name)!]);
 }
 
-async function readFolder(folder: string): Promise<Line[]> {
+async function listFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder).catch((error: unknown) => {
     throw fileError(error, folder);
   });
-  const names = entries.filter((name) => /\.jsonl(\.gz)?$/.test(name)).sort();
-  const lines: Line[] = [];
-  for (const name of names) {
-    const path = join(folder, name);
-    for (const [at, line] of (await readText(path)).split("\n").entries()) {
-      if (line.trim() === "") continue;
-      lines.push({ path, number: at + 1, record: parseRecord(path, at + 1, line) });
-    }
-  }
-  return lines;
+  return entries
+    .filter((name) => /\.jsonl(\.gz)?$/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
-function parseRecord(
-  path: string,
-  number: number,
-  line: string,
-): Readonly<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(line);
-    if (typeof json === "object" && json !== null) return json as Record<string, unknown>;
-  } catch {
-    // Reported like any other line that is no record.
+function addRecord(drafts: Map<string, Draft>, place: RecordLine): void {
+  const { dataset, qid, query, answer_pids: listed, pid, passage } = place.record;
+  if (typeof dataset !== "string" || dataset === "") {
+    throw recordError(code, place, place.record, "a dataset");
   }
-  throw invalid(path, number, line.slice(0, 80), "an object");
-}
-
-function addRecord(drafts: Map<string, Draft>, { path, number, record }: Line): void {
-  const { dataset, qid, query, answer_pids: answers, pid, passage } = record;
-  if (typeof dataset !== "string") throw invalid(path, number, record, "a dataset");
-  const draft = drafts.get(dataset) ?? {
+  const draft: Draft = drafts.get(dataset) ?? {
     queries: new Map(),
     documents: new Map(),
     answers: new Map(),
   };
   drafts.set(dataset, draft);
-  if (isId(pid) && typeof passage === "string") {
-    addText(draft.documents, { id: String(pid), text: passage }, path, number);
+  const [document, id] = [readId(pid), readId(qid)];
+  if (document !== undefined && typeof passage === "string" && qid === undefined) {
+    addText(draft.documents, { id: document, text: passage }, place, code);
     return;
   }
-  if (isId(qid) && typeof query === "string" && Array.isArray(answers) && answers.every(isId)) {
-    addText(draft.queries, { id: String(qid), text: query }, path, number);
-    draft.answers.set(String(qid), new Set(answers.map(String)));
+  const answers = Array.isArray(listed) ? listed.map(readId) : [undefined];
+  const ids = new Set(answers.filter((answer) => answer !== undefined));
+  if (
+    id !== undefined &&
+    pid === undefined &&
+    typeof query === "string" &&
+    ids.size === answers.length
+  ) {
+    addText(draft.queries, { id, text: query }, place, code);
+    draft.answers.set(id, { ids, place });
     return;
   }
-  const expected = "qid, query and answer_pids, or pid and passage";
-  throw invalid(path, number, record, expected);
-}
-
-function addText(
-  texts: Map<string, RankedText>,
-  text: RankedText,
-  path: string,
-  number: number,
-): void {
-  if (texts.has(text.id)) throw invalid(path, number, text.id, "each id once");
-  texts.set(text.id, text);
-}
-
-function isId(value: unknown): value is string | number {
-  return (typeof value === "string" && value !== "") || typeof value === "number";
-}
-
-function invalid(path: string, line: number, found: unknown, expected: string): JetonError {
-  const where = line > 0 ? `${path}:${line}` : path;
-  const shown = JSON.stringify(found).slice(0, 200);
-  return new JetonError(`${where}: ${shown}; expected ${expected}`, {
-    code: "loco-task-invalid",
-    details: { path, line, found: shown, expected },
-  });
+  const expected = "qid, query and answer_pids, each once, or pid and passage";
+  throw recordError(code, place, place.record, expected);
 }

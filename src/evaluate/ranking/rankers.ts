@@ -1,5 +1,5 @@
 /** What ranks documents: lexical baselines, and any function from texts to vectors. */
-import { createRandom } from "../../core/index.ts";
+import { createRandom, JetonError } from "../../core/index.ts";
 import {
   type Bm25Options,
   characterNgrams,
@@ -78,7 +78,7 @@ function createBagRanker(
           const found = holding.get(feature) ?? 0;
           return found === 0 ? [] : [[feature, count * Math.log(documents.length / found)]];
         });
-        const length = Math.hypot(...weighted.map(([, weight]) => weight));
+        const length = Math.sqrt(weighted.reduce((sum, [, weight]) => sum + weight * weight, 0));
         return weighted.map(([feature, weight]) => [feature, length === 0 ? 0 : weight / length]);
       };
       const lists = new Map<string, [place: number, weight: number][]>();
@@ -113,7 +113,12 @@ export function createTrigramRanker(): Ranker {
   );
 }
 
-/** Cosine of vectors. A vector that is no number everywhere ranks last. */
+/**
+ * Cosine of vectors. A vector that is no number everywhere ranks last.
+ *
+ * @throws JetonError `ranking-vectors-invalid` in `index` and the ranking, for another number of vectors than of texts,
+ *   and for vectors of different lengths
+ */
 export function createVectorRanker(
   name: string,
   embed: (
@@ -125,13 +130,33 @@ export function createVectorRanker(
     const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
     return length === 0 ? vector : vector.map((value) => value / length);
   };
+  const embedAll = async (
+    texts: readonly string[],
+    role: "query" | "document",
+    dimensions?: number,
+  ): Promise<Float32Array[]> => {
+    const vectors = await embed(texts, role);
+    const expected = dimensions ?? vectors[0]?.length;
+    const other = vectors.find(({ length }) => length !== expected);
+    if (vectors.length !== texts.length || other !== undefined) {
+      const found = { vectors: vectors.length, dimensions: other?.length ?? expected };
+      throw new JetonError(
+        `${name}, ${role}: ${found.vectors} vectors of length ${found.dimensions}; expected ${texts.length} of length ${expected}`,
+        {
+          code: "ranking-vectors-invalid",
+          details: { ranker: name, role, found, expected: { vectors: texts.length, dimensions } },
+        },
+      );
+    }
+    return vectors.map(toLengthOne);
+  };
   return {
     name,
     async index(documents) {
       const texts = documents.map(({ text }) => text);
-      const vectors = (await embed(texts, "document")).map(toLengthOne);
+      const vectors = await embedAll(texts, "document");
       return async ({ text }, k) => {
-        const query = toLengthOne((await embed([text], "query"))[0]!);
+        const query = (await embedAll([text], "query", vectors[0]?.length))[0]!;
         const scores = Float64Array.from(vectors, (vector) => {
           let sum = 0;
           for (let i = 0; i < vector.length; i++) sum += vector[i]! * query[i]!;

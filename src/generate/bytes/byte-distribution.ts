@@ -23,7 +23,8 @@ export interface BytePrefillOptions {
 
 /**
  * A text that is read byte by byte, and the distribution of the byte after it. It holds one sequence:
- * calls follow one another.
+ * calls follow one another. One during another is rejected (`byte-distribution-busy`), and so is one after the end
+ * (`byte-distribution-closed`).
  */
 export interface ByteDistribution {
   /** Label for messages, such as the model's name. */

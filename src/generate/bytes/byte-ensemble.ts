@@ -32,8 +32,12 @@ export function createByteEnsemble(
     );
   }
   const shares = weights.map((weight) => weight / total);
-  const all = <T>(run: (member: ByteDistribution) => Promise<T>): Promise<T[]> =>
-    Promise.all(members.map(run));
+  // All of them end before an error is told: none is busy when the next call comes.
+  const all = async <T>(run: (member: ByteDistribution) => Promise<T>): Promise<T[]> => {
+    const calls = members.map(async (member) => run(member));
+    await Promise.allSettled(calls);
+    return Promise.all(calls);
+  };
   return {
     name: members.map(({ name }) => name).join(" + "),
     get length() {

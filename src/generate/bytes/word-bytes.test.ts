@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { smallWordConfig, writeSmallWordModel } from "../../model/byte/testing/small-word-model.ts";
 import { type LoadedModel, loadModel, wordEndId } from "../../model/index.ts";
-import { errorOf } from "../../testing/code-of.ts";
+import { codeOf, errorOf } from "../../testing/code-of.ts";
 import { bundledModel } from "../../testing/test-data.ts";
-import { endOutcome } from "./byte-distribution.ts";
+import { openExactBytes } from "../exact-byte-probabilities/index.ts";
+import { type ByteDistribution, endOutcome } from "./byte-distribution.ts";
+import { createByteEnsemble } from "./byte-ensemble.ts";
 import { scoreBytes } from "./score-bytes.ts";
 import { openWordBytes } from "./word-bytes.ts";
 
@@ -136,6 +138,42 @@ describe.each(["word-pooled", "hierarchical-transformer"])("bytes of a %s model"
     expect((await errorOf(before)).code).toBe("byte-tokens-unsupported");
     await bytes.close();
   });
+
+  test("calls that overlap, and calls after the end, are rejected; no sequence stays open", async () => {
+    await checkCallsApart(model, () => openWordBytes(model));
+  });
+});
+
+/** One call at a time: another one during it would read a text that changes. */
+async function checkCallsApart(
+  model: LoadedModel,
+  open: () => Promise<ByteDistribution>,
+): Promise<void> {
+  const bytes = await open();
+  await bytes.prefill(encode("The c"));
+  const expected = await bytes.logProbabilities();
+  await bytes.prefill(encode("The c"));
+  const first = bytes.logProbabilities();
+  const others = [bytes.logProbabilities(), bytes.advance(0x61), bytes.prefill(encode("A"))];
+  const codes = await Promise.all(others.map((call) => codeOf(call)));
+  expect(codes).toEqual(codes.map(() => "byte-distribution-busy"));
+  expect(await first).toEqual(expected);
+  const twice = createByteEnsemble([bytes, bytes]);
+  expect(await codeOf(twice.logProbabilities())).toBe("byte-distribution-busy");
+  await Promise.all([bytes.close(), bytes.close()]);
+  for (const call of [
+    () => bytes.logProbabilities(),
+    () => bytes.advance(0x61),
+    () => bytes.prefill(encode("A")),
+  ]) {
+    expect(await codeOf(call)).toBe("byte-distribution-closed");
+  }
+  expect(model.openSequences).toBe(0);
+}
+
+test("the exact bytes of a model of tokens keep their calls apart as well", async () => {
+  await using nano = await loadModel(bundledModel, { inline: true, threads: 1 });
+  await checkCallsApart(nano, () => openExactBytes(nano));
 });
 
 test("a decoder over tokens has another byte distribution", async () => {

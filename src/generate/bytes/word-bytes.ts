@@ -21,6 +21,7 @@ import {
   byteOutcomes,
   endOutcome,
 } from "./byte-distribution.ts";
+import { OneCall } from "./one-call.ts";
 import { isCharacterBeginning, isWholeText, wholeCharacters } from "./utf8-places.ts";
 
 /** Whether a model reads words of bytes. */
@@ -72,6 +73,7 @@ interface Extended extends Omit<Cut, "within" | "behind"> {
 
 class WordBytes implements ByteDistribution {
   readonly name: string;
+  readonly #calls: OneCall;
   readonly #model: LoadedModel;
   readonly #config: WordModelConfig;
   readonly #text: number[] = [];
@@ -84,6 +86,7 @@ class WordBytes implements ByteDistribution {
 
   constructor(model: LoadedModel, config: WordModelConfig) {
     this.name = model.name;
+    this.#calls = new OneCall(model.name);
     this.#model = model;
     this.#config = config;
   }
@@ -99,7 +102,19 @@ class WordBytes implements ByteDistribution {
     return Math.max(0, Math.floor((this.#model.contextLength - used - 1) / 2));
   }
 
-  async prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
+  prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
+    return this.#calls.run(() => this.#prefill(bytes, options));
+  }
+
+  logProbabilities(options: { readonly signal?: AbortSignal } = {}): Promise<Float64Array> {
+    return this.#calls.run(() => this.#logProbabilities(options));
+  }
+
+  advance(byte: number): Promise<void> {
+    return this.#calls.run(() => this.#advance(byte));
+  }
+
+  async #prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
     const { signal, before } = options;
     if (before !== undefined && before.length > 0) {
       throw new JetonError(`${this.name} reads bytes, expected no tokens before the text`, {
@@ -125,11 +140,11 @@ class WordBytes implements ByteDistribution {
     for (const byte of bytes.subarray(0, whole)) this.#text.push(byte);
     const last = words.at(-1);
     await this.#settle(ids, last === undefined ? 0 : last.end - last.start, signal);
-    for (const byte of bytes.subarray(whole)) await this.advance(byte);
+    for (const byte of bytes.subarray(whole)) await this.#advance(byte);
   }
 
-  async logProbabilities(options: { readonly signal?: AbortSignal } = {}): Promise<Float64Array> {
-    if (this.#sequence === undefined) await this.prefill(new Uint8Array(0), options);
+  async #logProbabilities(options: { readonly signal?: AbortSignal }): Promise<Float64Array> {
+    if (this.#sequence === undefined) await this.#prefill(new Uint8Array(0), options);
     const logs = new Float64Array(byteOutcomes).fill(Number.NEGATIVE_INFINITY);
     for (let byte = 0; byte < endOutcome; byte++) {
       for (const { logProbability } of this.#extend(byte)) {
@@ -141,8 +156,8 @@ class WordBytes implements ByteDistribution {
     return logs.map((log) => log - total);
   }
 
-  async advance(byte: number): Promise<void> {
-    if (this.#sequence === undefined) await this.prefill(new Uint8Array(0));
+  async #advance(byte: number): Promise<void> {
+    if (this.#sequence === undefined) await this.#prefill(new Uint8Array(0));
     const cuts = Number.isInteger(byte) && byte >= 0 && byte <= 255 ? this.#extend(byte) : [];
     if (cuts.length === 0) throw impossible(byte, this.length);
     this.#text.push(byte);
@@ -153,6 +168,7 @@ class WordBytes implements ByteDistribution {
   }
 
   async close(): Promise<void> {
+    this.#calls.close();
     await this.#sequence?.release();
     this.#sequence = undefined;
     this.#cuts = [];

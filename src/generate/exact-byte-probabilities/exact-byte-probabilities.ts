@@ -7,12 +7,8 @@
 import { JetonError, nextTask } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { TokenValidity } from "../../tokenizer/validity/validity.ts";
-import {
-  type ByteDistribution,
-  type BytePrefillOptions,
-  byteOutcomes,
-  endOutcome,
-} from "../bytes/byte-distribution.ts";
+import { type BytePrefillOptions, byteOutcomes, endOutcome } from "../bytes/byte-distribution.ts";
+import { OneCall } from "../bytes/one-call.ts";
 import type { TokenRows } from "../bytes/token-rows.ts";
 import { wholeCharacters } from "../bytes/utf8-places.ts";
 import { encodePlain, type Tables, tablesOf } from "./byte-tables.ts";
@@ -25,6 +21,7 @@ import {
   type Spelling,
   spellingsOf,
 } from "./coverings.ts";
+import type { Covering, ExactBytes, ExactBytesOptions } from "./exact-bytes.ts";
 import { predictSpellings } from "./predict-spellings.ts";
 import {
   isAhead,
@@ -34,57 +31,6 @@ import {
   probability,
   resolveLogProbability,
 } from "./spelling-rows.ts";
-
-/** Options of `createExactBytes`. */
-export interface ExactBytesOptions {
-  /**
-   * `"exact"` (default): tokens that may not follow have no probability. `"fast"`: after the prompt they
-   * have what the model gives them, as in the authors' generation.
-   */
-  mode?: "exact" | "fast";
-  /** What counts as text: legal UTF-8 (default) or any bytes. */
-  text?: "utf8" | "bytes";
-  /**
-   * Most further sequences of one forward pass, so that the next bytes need none. Default 10: more of them make
-   * passes longer than they save. 0: every byte takes a pass of its own.
-   */
-  maxAhead?: number;
-  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.05. */
-  minAhead?: number;
-  /**
-   * A token with less probability than this after a sequence counts as one that may not follow: then few tokens
-   * are looked at. Default 0, exact.
-   */
-  minProbability?: number;
-  /**
-   * True: sequences are followed from the beginning of the text, so that `coverings` reports whole
-   * probabilities. Default false: from the last certain boundary of words, the same conditionals.
-   */
-  whole?: boolean;
-}
-
-/** A covering of the text, for inspection. */
-export interface Covering {
-  /** Tokens from where the sequences are followed. */
-  readonly ids: readonly number[];
-  /** ln P of them. */
-  readonly logProbability: number;
-  /** Bytes beyond the text. */
-  readonly rest: Uint8Array;
-}
-
-/** `ByteDistribution` of a token model, with what it is made of. */
-export interface ExactBytes extends ByteDistribution {
-  expect(bytes: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<void>;
-  /** The coverings of the bytes read so far. */
-  coverings(): Promise<Covering[]>;
-  /** Token ids before those of `coverings`: what was put before the text, and its certain beginning. */
-  readonly certainIds: readonly number[];
-  /** Which token sequences are beginnings of encodings. */
-  readonly validity: TokenValidity;
-  /** Forward passes so far. */
-  readonly passes: number;
-}
 
 /**
  * The exact byte distribution of a model of tokens.
@@ -109,6 +55,7 @@ const maxExpected = 96;
 class ExactByteDistribution implements ExactBytes {
   readonly name: string;
   passes = 0;
+  readonly #calls: OneCall;
   readonly #rows: TokenRows;
   readonly #tokenizer: Tokenizer;
   readonly #options: Required<ExactBytesOptions>;
@@ -138,6 +85,7 @@ class ExactByteDistribution implements ExactBytes {
     } = options;
     this.#options = { mode, text, maxAhead, minAhead, minProbability, whole };
     this.name = rows.name;
+    this.#calls = new OneCall(rows.name);
     this.#rows = rows;
     this.#tokenizer = tokenizer;
     this.#tables = tablesOf(tokenizer, text);
@@ -164,7 +112,23 @@ class ExactByteDistribution implements ExactBytes {
     return this.#tables.validity;
   }
 
-  async prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
+  prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
+    return this.#calls.run(() => this.#prefill(bytes, options));
+  }
+
+  logProbabilities(options: { readonly signal?: AbortSignal } = {}): Promise<Float64Array> {
+    return this.#calls.run(() => this.#logProbabilities(options.signal));
+  }
+
+  expect(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#calls.run(() => this.#expect(bytes, options.signal));
+  }
+
+  coverings(): Promise<Covering[]> {
+    return this.#calls.run(() => this.#listCoverings());
+  }
+
+  async #prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const { dummySpace } = this.#tables.validity.tokens;
     const hasSpace = bytes[0] === 0x20;
@@ -191,9 +155,9 @@ class ExactByteDistribution implements ExactBytes {
     else common.logProbability = 0;
   }
 
-  async logProbabilities(options: { readonly signal?: AbortSignal } = {}): Promise<Float64Array> {
-    if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
-    await this.#evaluate(options.signal);
+  async #logProbabilities(signal: AbortSignal | undefined): Promise<Float64Array> {
+    await this.#begin(signal);
+    await this.#evaluate(signal);
     const { trie, validity, firstBytes } = this.#tables;
     const { spellings, branches } = this.#coverings;
     let largest = Number.NEGATIVE_INFINITY;
@@ -224,11 +188,11 @@ class ExactByteDistribution implements ExactBytes {
         details: { byte },
       });
     }
-    return this.#advance(byte);
+    return this.#calls.run(() => this.#advance(byte));
   }
 
-  async expect(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
+  async #expect(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    await this.#begin(signal);
     const live = this.#live();
     const missing = missingRows(live);
     let coverings = this.#coverings;
@@ -240,11 +204,11 @@ class ExactByteDistribution implements ExactBytes {
       }
     }
     if (missing.size === 0) return;
-    await this.#compute(this.#common([...live, ...missing]), [...missing], options.signal);
+    await this.#compute(this.#common([...live, ...missing]), [...missing], signal);
   }
 
-  async coverings(): Promise<Covering[]> {
-    if (!this.#isRead) await this.prefill(new Uint8Array(0));
+  async #listCoverings(): Promise<Covering[]> {
+    await this.#begin(undefined);
     await this.#evaluate(undefined);
     const { trie } = this.#tables;
     const { spellings, branches } = this.#coverings;
@@ -269,12 +233,18 @@ class ExactByteDistribution implements ExactBytes {
   }
 
   close(): Promise<void> {
+    this.#calls.close();
     this.#release();
     return this.#rows.close();
   }
 
+  /** Without `prefill` the text is empty. */
+  async #begin(signal: AbortSignal | undefined): Promise<void> {
+    if (!this.#isRead) await this.#prefill(new Uint8Array(0), signal ? { signal } : {});
+  }
+
   async #advance(byte: number): Promise<void> {
-    if (!this.#isRead) await this.prefill(new Uint8Array(0));
+    await this.#begin(undefined);
     // The rows that a fast step counts without masks are those of its own spellings.
     const next = this.#rules.advance(this.#coverings, byte);
     this.#checkPossible(next, byte);

@@ -1,10 +1,6 @@
 /** Exact byte probabilities of models of tokens. */
-export {
-  type Covering,
-  createExactBytes,
-  type ExactBytes,
-  type ExactBytesOptions,
-} from "./exact-byte-probabilities.ts";
+export { createExactBytes } from "./exact-byte-probabilities.ts";
+export type { Covering, ExactBytes, ExactBytesOptions } from "./exact-bytes.ts";
 export { type FilledMiddle, type FillMiddleOptions, fillMiddle } from "./fill-middle.ts";
 export {
   defaultHealing,

@@ -4,11 +4,8 @@ import type { LoadedModel } from "../../model/index.ts";
 import type { ByteDistribution } from "../bytes/byte-distribution.ts";
 import { openModelRows } from "../bytes/token-rows.ts";
 import { openWordBytes, readsWords } from "../bytes/word-bytes.ts";
-import {
-  createExactBytes,
-  type ExactBytes,
-  type ExactBytesOptions,
-} from "./exact-byte-probabilities.ts";
+import { createExactBytes } from "./exact-byte-probabilities.ts";
+import type { ExactBytes, ExactBytesOptions } from "./exact-bytes.ts";
 
 /** Options of `openByteDistribution`; those of `ExactBytesOptions` are for models of tokens. */
 export interface OpenBytesOptions extends ExactBytesOptions {

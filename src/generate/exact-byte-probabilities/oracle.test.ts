@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
 import { type FormulaModel, formulaLogit, formulaRows } from "../testing/formula-model.ts";
-import { createExactBytes, type ExactBytesOptions } from "./exact-byte-probabilities.ts";
+import { createExactBytes } from "./exact-byte-probabilities.ts";
+import type { ExactBytesOptions } from "./exact-bytes.ts";
 import { tokenBaselines } from "./token-baselines.ts";
 
 const data = process.env["JETON_DATA"];

@@ -2,7 +2,7 @@
 import { JetonError } from "../../core/index.ts";
 import { checkOptionNames } from "../../core/option-rules.ts";
 import { checkFusion, type RankingName } from "../fusion.ts";
-import { normalizeRows, type VectorSizes } from "../records.ts";
+import { isFloat, normalizeRows, type VectorSizes } from "../records.ts";
 import type { SearchQuery, TokenSearchOptions } from "../types.ts";
 
 /** A query's options with their defaults. */
@@ -82,11 +82,41 @@ export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): vo
     throw invalid("query", Object.keys(query), "text, dense, tokens or sparse");
   }
   checkFusion(fusion);
+  checkEffects(query);
   const { depth } = settingsOf(query);
   if (scoring === "refined" && tokenSearch.refine !== undefined && refine < depth) {
     throw invalid("refine", refine, `at least the ${depth} records that the ranking gives`);
   }
   checkVectors(query, sizes);
+}
+
+/** Options that change nothing of this query. */
+function checkEffects(query: SearchQuery): void {
+  const { tokenSearch, fusion } = query;
+  const rankings = rankingsOf(query);
+  if (tokenSearch !== undefined && query.tokens === undefined) {
+    throw invalid("tokenSearch", tokenSearch, "nothing, or tokens to search for");
+  }
+  const { scoring = "imputed", candidates, probes, refine } = tokenSearch ?? {};
+  for (const [name, value] of Object.entries({ candidates, probes })) {
+    if (value !== undefined && scoring === "exact") {
+      throw invalid(name, value, "nothing: exact scoring compares all tokens");
+    }
+  }
+  if (refine !== undefined && scoring !== "refined") {
+    throw invalid("refine", refine, `nothing: ${scoring} scoring scores no record twice`);
+  }
+  if (fusion !== undefined && rankings.length === 1) {
+    throw invalid("fusion", fusion, `nothing, or another ranking beside ${rankings[0]}`);
+  }
+  for (const name of Object.keys(fusion?.weights ?? {})) {
+    if (rankings.includes(name as RankingName)) continue;
+    throw invalid(
+      "fusion.weights",
+      { [name]: fusion!.weights },
+      `weights of ${rankings.join(", ")}`,
+    );
+  }
 }
 
 function checkVectors({ dense, tokens, sparse }: SearchQuery, sizes: Readonly<VectorSizes>): void {
@@ -114,6 +144,8 @@ function checkVectors({ dense, tokens, sparse }: SearchQuery, sizes: Readonly<Ve
     const { ids, weights } = sparse;
     checkNumbers("sparse.ids", ids);
     checkNumbers("sparse.weights", weights);
+    const wrong = Array.from(ids).find((id) => !(Number.isInteger(id) && id >= 0 && id < 2 ** 32));
+    if (wrong !== undefined) throw invalid("sparse.ids", wrong, "whole numbers from 0");
     if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
       throw invalid("sparse", [ids.length, weights.length], "as many weights as different ids");
     }
@@ -122,7 +154,7 @@ function checkVectors({ dense, tokens, sparse }: SearchQuery, sizes: Readonly<Ve
 
 function checkNumbers(name: string, values: unknown): void {
   const isList = ArrayBuffer.isView(values) || Array.isArray(values);
-  if (!isList || !("every" in values && values.every(Number.isFinite))) {
+  if (!isList || !("every" in values && values.every(isFloat))) {
     throw invalid(name, isList ? "numbers that are not finite" : values, "finite numbers");
   }
 }

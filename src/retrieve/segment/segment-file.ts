@@ -1,7 +1,7 @@
 /**
  * A segment as one file: a magic number, a header in JSON that names the sections, then the sections,
- * each at a multiple of 8 bytes. All but the texts are read when the file is opened; a text is read where it lies
- * when it is wanted. Spans and lists of documents are kept as differences in variable-length numbers.
+ * each at a multiple of 8 bytes. All but the texts are read when the file is opened; a text is read where it lies, and
+ * compared with its checksum, when it is wanted. Spans and lists of documents are kept as differences in variable-length numbers.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
@@ -128,6 +128,9 @@ function readSegment(path: string, descriptor: number): SegmentFile {
   const listOffsets = section("postings.offsets", "u32");
   const texts = header.sections["texts"];
   if (texts === undefined) throw invalid(path, "it has no section texts");
+  // Segments of earlier releases have none.
+  const textSums =
+    header.sections["texts.crcs"] === undefined ? undefined : section("texts.crcs", "u32");
   const denseDim = header.denseDim;
   return {
     count: header.count,
@@ -135,7 +138,11 @@ function readSegment(path: string, descriptor: number): SegmentFile {
     fields: strings("fields").map((json) => JSON.parse(json) as Record<string, FieldValue>),
     text(place) {
       const from = place === 0 ? 0 : textEnds[place - 1]!;
-      return decoder.decode(read(start + texts.offset + from, textEnds[place]! - from));
+      const bytes = read(start + texts.offset + from, textEnds[place]! - from);
+      if (textSums !== undefined && crc32(bytes) !== textSums[place]) {
+        throw invalid(path, `text ${place} of it is damaged`);
+      }
+      return decoder.decode(bytes);
     },
     postings: openPostings({
       terms: strings("terms"),
@@ -212,21 +219,27 @@ function readTokens(header: Header, section: ReadSection): TokenRows | undefined
 
 function collectSections(segment: SegmentData): Map<string, Section> {
   const sections = new Map<string, Section>();
-  const addStrings = (name: string, strings: readonly string[]): void => {
+  const addStrings = (name: string, strings: readonly string[]): Uint8Array[] => {
     const parts = strings.map((text) => encoder.encode(text));
     let end = 0;
     const ends = Uint32Array.from(parts, (part) => (end += part.length));
     sections.set(name, Buffer.concat(parts));
     sections.set(`${name}.ends`, ends);
+    return parts;
   };
   addStrings("ids", segment.ids);
   addStrings(
     "fields",
     segment.fields.map((fields) => JSON.stringify(fields)),
   );
-  addStrings(
+  const texts = addStrings(
     "texts",
     Array.from({ length: segment.count }, (_, place) => segment.text(place)),
+  );
+  // Each has its own, since each is read alone.
+  sections.set(
+    "texts.crcs",
+    Uint32Array.from(texts, (text) => crc32(text)),
   );
   const { terms, ...lists } = segment.postings.arrays;
   addStrings("terms", terms);

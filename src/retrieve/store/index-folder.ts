@@ -187,7 +187,7 @@ export class IndexFolder {
     const { sizes } = this.#state;
     return {
       format: "jeton-index",
-      version: 1,
+      version: 2,
       settings: this.#settings,
       ...(sizes.dense !== undefined && { denseDim: sizes.dense }),
       ...(sizes.tokens !== undefined && { tokenDim: sizes.tokens }),
@@ -247,7 +247,7 @@ export async function readIndexFolder(
 
 function makeManifest(settings: StoredSettings): Manifest {
   const log = "log-0.jeton";
-  return { format: "jeton-index", version: 1, settings, segments: [], log, next: 1 };
+  return { format: "jeton-index", version: 2, settings, segments: [], log, next: 1 };
 }
 
 async function lockFolder(folder: string): Promise<FileLock> {

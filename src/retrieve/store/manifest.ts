@@ -1,6 +1,7 @@
 /** The manifest: which files make an index. It is replaced in one step, which is what a flush is. */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { fileError, isJsonObject, parseJson, writeFileAtomically } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import type { AnalyzerOptions, Bm25FormulaOptions } from "../../lexical/index.ts";
@@ -18,7 +19,7 @@ export interface StoredSettings {
 /** An index's files. */
 export interface Manifest {
   readonly format: "jeton-index";
-  readonly version: 1;
+  readonly version: 2;
   readonly settings: StoredSettings;
   readonly denseDim?: number;
   readonly tokenDim?: number;
@@ -34,7 +35,14 @@ export interface Manifest {
 
 const name = "manifest.json";
 
-/** The manifest of a folder; undefined if the folder has none. */
+/** Version 1 had no checksum. */
+const versions: readonly unknown[] = [1, 2];
+
+/**
+ * The manifest of a folder; undefined if the folder has none.
+ *
+ * @throws JetonError `index-invalid` for one of another form or version, and for one that was changed
+ */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const path = join(folder, name);
   let text: string;
@@ -48,14 +56,31 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   }
   const manifest = parseJson(text, { source: path, code: "index-invalid" });
   const isOurs =
-    isJsonObject(manifest) && manifest["format"] === "jeton-index" && manifest["version"] === 1;
+    isJsonObject(manifest) &&
+    manifest["format"] === "jeton-index" &&
+    versions.includes(manifest["version"]);
   if (!isOurs) {
     throw new JetonError(`${path} is no manifest of an index, or one of another version`, {
       code: "index-invalid",
-      details: { path, expected: "format jeton-index, version 1" },
+      details: { path, expected: "format jeton-index, version 1 or 2" },
     });
   }
-  return manifest as unknown as Manifest;
+  const { crc, ...content } = manifest;
+  if (content["version"] !== 1 && crc !== checksum(content)) {
+    throw new JetonError(`${path} is damaged: its checksum is another one`, {
+      code: "index-invalid",
+      details: { path, found: crc, expected: "the manifest as it was written" },
+    });
+  }
+  const found = content as unknown as Manifest;
+  // JSON has no number for "never".
+  const invertFrom = found.settings.invertFrom ?? Number.POSITIVE_INFINITY;
+  return { ...found, version: 2, settings: { ...found.settings, invertFrom } };
+}
+
+/** CRC-32 of what a manifest says. */
+function checksum(content: object): number {
+  return crc32(JSON.stringify(content));
 }
 
 /** A file stands where the folder of an index should. */
@@ -77,7 +102,8 @@ export async function readIndexVersion(folder: string): Promise<string | undefin
 
 /** Replaces the manifest. */
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
-  await writeFileAtomically(join(folder, name), `${JSON.stringify(manifest, null, 1)}\n`);
+  const content = { ...manifest, crc: checksum(manifest) };
+  await writeFileAtomically(join(folder, name), `${JSON.stringify(content, null, 1)}\n`);
 }
 
 /** Deletions as bits. */

@@ -88,24 +88,46 @@ export async function readLog(path: string): Promise<{ changes: Change[]; bytes:
   const changes: Change[] = [];
   let at = 0;
   while (at + 8 <= content.length) {
-    const end = at + 8 + content.readUInt32LE(at);
-    if (end > content.length) break;
-    const payload = content.subarray(at + 8, end);
-    if (crc32(payload) !== content.readUInt32LE(at + 4)) {
-      if (end === content.length || isZero(content.subarray(at))) break;
+    const payload = readFrame(content, at);
+    if (payload === undefined) {
+      if (isTorn(content, at)) break;
       throw new JetonError(`the log ${path} is damaged at byte ${at}`, {
         code: "index-log-damaged",
         details: { path, found: at, expected: "whole frames, but for the last one" },
       });
     }
-    if (payload.length === 0) break;
     changes.push(JSON.parse(payload.toString("utf8")) as Change);
-    at = end;
+    at += 8 + payload.length;
   }
   return { changes, bytes: at };
 }
 
-/** Space that a file system gave a frame before its bytes. */
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+/** The payload of the frame at a byte; undefined where none is whole. No payload is empty. */
+function readFrame(content: Buffer, at: number): Buffer | undefined {
+  const length = content.readUInt32LE(at);
+  const end = at + 8 + length;
+  if (length === 0 || end > content.length) return undefined;
+  const payload = content.subarray(at + 8, end);
+  return crc32(payload) === content.readUInt32LE(at + 4) ? payload : undefined;
+}
+
+/** Whether what begins at a byte, and is no whole frame, may be a write that a crash cut off. */
+function isTorn(content: Buffer, at: number): boolean {
+  // Space that a file system gave a frame before its bytes.
+  if (content.subarray(at).every((byte) => byte === 0)) return true;
+  // A length that was damaged reaches beyond the end as well, but other frames follow it.
+  return at + 8 + content.readUInt32LE(at) >= content.length && !holdsFrame(content, at + 1);
+}
+
+/**
+ * Whether a whole frame begins at this byte or later. Payloads are JSON, which begins with a brace and has no byte of 0, so
+ * hardly any place needs a checksum.
+ */
+function holdsFrame(content: Buffer, from: number): boolean {
+  for (let at = content.indexOf("{", from + 8); at >= 0; at = content.indexOf("{", at + 1)) {
+    if (content.readUInt32LE(at - 8) <= content.length - at && readFrame(content, at - 8)) {
+      return true;
+    }
+  }
+  return false;
 }

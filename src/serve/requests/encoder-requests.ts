@@ -96,7 +96,9 @@ export function readRerankRequest(
   body: unknown,
 ): CheckedRequest<RerankRequest> | CheckedRequest<TeiRerankRequest> {
   const isTei = typeof body === "object" && body !== null && "texts" in body;
-  if (!isTei || "documents" in body) return checkBody("rerank", rerankSchema, body);
+  if (!isTei || "documents" in body) {
+    return checkBody("rerank", rerankSchema, body, { documents: ["text"] });
+  }
   const checked = checkBody("rerank", teiRerankSchema, body);
   const name = checked.warnings[0]?.param;
   if (typeof name !== "string") return checked;

@@ -37,7 +37,7 @@ const maxUnknownFields = 20;
  * Checks a body. Fields outside the schema are refused or named in a warning: `other-fields.ts` says
  * which. `null` means the same as leaving a field out.
  *
- * @param nested objects of the body whose own unknown fields are named as well
+ * @param nested objects of the body, and lists of them, whose own unknown fields are named as well
  * @throws ApiError 400 that names the parameter
  */
 export function checkBody<Shape extends z.ZodRawShape>(
@@ -55,9 +55,7 @@ export function checkBody<Shape extends z.ZodRawShape>(
     if (value === undefined || value === null) continue;
     if (Object.hasOwn(schema.shape, name)) {
       const known = nested[name];
-      if (known === undefined || typeof value !== "object") continue;
-      const others = Object.keys(value).filter((field) => !known.includes(field));
-      unknown.push(...others.map((field) => `${name}.${field}`));
+      if (known !== undefined) unknown.push(...listOthers(name, value, known));
       continue;
     }
     const judgement = judgeOtherField(kind, name, value);
@@ -65,6 +63,16 @@ export function checkBody<Shape extends z.ZodRawShape>(
     else if (judgement !== undefined) warnings.push(judgement);
   }
   return { body: result.data, warnings: [...warnings, ...warnOfUnknown(unknown, names)] };
+}
+
+/** Fields of an object of the body, or of those of a list, that are not known. */
+function listOthers(name: string, value: unknown, known: readonly string[]): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  if (Array.isArray(value)) {
+    return value.flatMap((one, at) => listOthers(`${name}[${at}]`, one, known));
+  }
+  const others = Object.keys(value).filter((field) => !known.includes(field));
+  return others.map((field) => `${name}.${field}`);
 }
 
 /** The same body with a field under our name where it has one that other servers use. */

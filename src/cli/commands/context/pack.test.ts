@@ -105,6 +105,13 @@ describe("jeton context pack", () => {
     expect(await failure("context", "pack", text)).toBe("option-missing");
     const pack = ["context", "pack", "-c", compressor, text, "-o", join(root, "other.packed")];
     expect(await failure(...pack)).toBe("compressor-invalid");
+    // Neither the text nor the compressor is replaced by what is made from it.
+    for (const read of [text, compressor]) {
+      const before = readFileSync(read);
+      const over = ["context", "pack", "-m", model, "-c", compressor, text, "-o", read];
+      expect(await failure(...over)).toBe("option-conflict");
+      expect(readFileSync(read)).toEqual(before);
+    }
     writeFileSync(join(root, "empty.txt"), " \n");
     const empty = ["context", "pack", "-m", model, "-c", compressor, join(root, "empty.txt")];
     expect(await failure(...empty, "-o", join(root, "e.packed"))).toBe("packed-context-empty");

@@ -1,6 +1,7 @@
 /** `jeton context pack`: compresses a text once, so that prompts can be answered from its embeddings. */
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import type { PackedContext } from "../../../context/index.ts";
 import { JetonError } from "../../../core/error.ts";
 import { formatBytes, formatCount, formatDuration } from "../../../core/progress.ts";
@@ -67,6 +68,16 @@ export const command: Command = defineCommand({
       ];
       throw new UsageError("option-missing", `jeton context pack needs ${missing.join(" and ")}`, {
         option: missing[0]!.split(" ")[0],
+      });
+    }
+    // The packed text would take the place of what it is made from.
+    const read = [compressor, ...(source === "-" ? [] : [source!])];
+    const replaced = read.find((path) => resolve(path) === resolve(out));
+    if (replaced !== undefined) {
+      throw new UsageError("option-conflict", `--out ${out} is a file that is read`, {
+        option: "--out",
+        found: out,
+        expected: "a file of its own",
       });
     }
     const text = source === "-" ? await readStandardInput(context) : await readTextFile(source!);
