@@ -91,12 +91,13 @@ export class ConfigReader {
     return activation;
   }
 
-  /** One plan for each of `num_hidden_layers`. */
+  /** One plan for each layer; `name` is the field that counts them. */
   layers(
     whenAbsent: number,
     plan: (index: number) => ReferenceLayerPlan,
+    name = "num_hidden_layers",
   ): readonly ReferenceLayerPlan[] {
-    const length = this.number("num_hidden_layers", whenAbsent);
+    const length = this.number(name, whenAbsent);
     return Array.from({ length }, (_, index) => plan(index));
   }
 

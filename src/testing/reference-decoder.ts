@@ -170,6 +170,19 @@ interface Projections {
   readonly value: Float64Array;
 }
 
+/** Queries, keys and values out of the product with one joined matrix. */
+function splitHeads(
+  all: Float64Array,
+  { numAttentionHeads, headDim }: Pick<ReferencePlan, "numAttentionHeads" | "headDim">,
+): Projections {
+  const width = numAttentionHeads * headDim;
+  return {
+    query: all.slice(0, width),
+    key: all.slice(width, 2 * width),
+    value: all.slice(2 * width),
+  };
+}
+
 class Sequence implements ReferenceSequence {
   readonly #plan: ReferencePlan;
   readonly #parameters: Parameters;
@@ -240,7 +253,7 @@ class Sequence implements ReferenceSequence {
   }
 
   #embed(id: number): Float64Array {
-    const { vocabSize, hiddenSize, embeddingScale } = this.#plan;
+    const { vocabSize, hiddenSize, embeddingScale, learnedPositions } = this.#plan;
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new JetonError(`token id ${id} is not in [0, ${vocabSize})`, {
         code: "reference-id",
@@ -248,7 +261,12 @@ class Sequence implements ReferenceSequence {
       });
     }
     const table = this.#parameters.get("model.embed_tokens.weight", vocabSize, hiddenSize);
-    return table.slice(id * hiddenSize, (id + 1) * hiddenSize).map((e) => e * embeddingScale);
+    const row = table.slice(id * hiddenSize, (id + 1) * hiddenSize);
+    const scaled = row.map((e) => e * embeddingScale);
+    if (learnedPositions === undefined) return scaled;
+    const rows = this.#parameters.get("model.embed_positions.weight", learnedPositions, hiddenSize);
+    // GPT2Model.forward: inputs_embeds + wpe(position_ids)
+    return scaled.map((e, i) => e + rows[this.#length * hiddenSize + i]!);
   }
 
   #head(x: Float64Array): Float64Array {
@@ -323,6 +341,10 @@ class Sequence implements ReferenceSequence {
         value: all.slice(queryWidth + keyWidth),
       };
     }
+    if (this.#plan.joinedHeads) {
+      const all = parameters.linear(x, `${name}.qkv_proj`, queryWidth + 2 * keyWidth, qkvBias);
+      return splitHeads(all, this.#plan);
+    }
     const query = parameters.linear(x, `${name}.q_proj`, queryWidth, qkvBias);
     const key = parameters.linear(x, `${name}.k_proj`, keyWidth, qkvBias);
     const value = parameters.linear(x, `${name}.v_proj`, keyWidth, qkvBias);
@@ -346,10 +368,10 @@ class Sequence implements ReferenceSequence {
 
   /** Values mixed by each head of the newest token. */
   #attend(layer: number, query: Float64Array): Float64Array {
-    const { numAttentionHeads, numKeyValueHeads, headDim, attentionScale, attnLogitSoftcap } =
-      this.#plan;
+    const { numAttentionHeads, numKeyValueHeads, headDim, attnLogitSoftcap } = this.#plan;
     const groupSize = numAttentionHeads / numKeyValueHeads;
-    const window = this.#plan.layers[layer]!.slidingWindow;
+    const { slidingWindow: window, scoreDivisor = 1 } = this.#plan.layers[layer]!;
+    const attentionScale = this.#plan.attentionScale / scoreDivisor;
     const position = this.#length;
     const first = window === null ? 0 : Math.max(0, position - window + 1);
     const mixed = new Float64Array(query.length);
@@ -392,6 +414,11 @@ class Sequence implements ReferenceSequence {
     const { intermediateSize, hiddenSize, fusedProjections, mlpBias, activation } = this.#plan;
     const parameters = this.#parameters;
     const name = `model.layers.${layer}.mlp`;
+    if (this.#plan.plainFeedForward) {
+      const wide = parameters.linear(x, `${name}.up_proj`, intermediateSize, mlpBias);
+      const inner = wide.map((u) => activate(u, activation));
+      return parameters.linear(inner, `${name}.down_proj`, hiddenSize, mlpBias);
+    }
     let gate: Float64Array;
     let up: Float64Array;
     if (fusedProjections) {

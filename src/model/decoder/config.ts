@@ -18,6 +18,7 @@ import {
   withExpertCount,
 } from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
+import { withSharedNames } from "./field-names.ts";
 import { layerKinds, rotatesLayer } from "./layer-kinds.ts";
 import { contextLength, ropeConfig } from "./rope-config.ts";
 
@@ -39,8 +40,10 @@ export interface RopeConfig {
 export interface LayerConfig {
   /** A query sees keys less than this many positions back; undefined: all. */
   readonly slidingWindow: number | undefined;
-  /** Index into `DecoderConfig.ropes`; undefined: a layer without positions. */
+  /** Index into `DecoderConfig.ropes`; undefined: the layer rotates nothing. */
   readonly rope: number | undefined;
+  /** Divides the scores besides `attentionScale` (GPT-2's `scale_attn_by_inverse_layer_idx`). Default 1. */
+  readonly scoreDivisor?: number;
   /** Whether the feed-forward is made of experts. */
   readonly sparse: boolean;
 }
@@ -69,7 +72,9 @@ export interface DecoderConfig {
   readonly ropes: readonly RopeConfig[];
   /** Longest sequence in tokens. */
   readonly contextLength: number;
-  /** Added to the mean square in each norm. */
+  /** Rows of a table of which each position adds one to its embedding (GPT-2); undefined: there is none. */
+  readonly learnedPositions: number | undefined;
+  /** Added to the mean square, or to the variance, in each norm. */
   readonly rmsNormEps: number;
   /** Added to every norm weight: 1 in the Gemma families. */
   readonly normOffset: number;
@@ -77,7 +82,7 @@ export interface DecoderConfig {
   readonly normPlacement: "pre" | "post" | "sandwich";
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
   readonly qkNorm: "none" | "head" | "projection";
-  /** Whether norms divide by the root mean square, or are layer norms with biases (PhiMoE). */
+  /** Whether norms divide by the root mean square, or are layer norms with biases (GPT-2, PhiMoE). */
   readonly norm: "rms" | "layer";
   /** Queries, keys and values are cut to this magnitude after their norm (OLMoE); undefined: not. */
   readonly qkvClip: number | undefined;
@@ -104,8 +109,12 @@ export interface DecoderConfig {
   readonly mlpBias: boolean;
   /** Whether the head has a bias (PhiMoE). */
   readonly headBias: boolean;
-  /** Stored as `qkv_proj` and `gate_up_proj` (Phi-3). */
-  readonly fusedProjections: boolean;
+  /** Queries, keys and values are stored as three matrices, or one below the other as `qkv_proj` (Phi-3, GPT-2). */
+  readonly qkvLayout: "separate" | "joined";
+  /** `down(activation(gate) · up)`, with gate and up stored as one matrix in Phi-3; `plain`: `down(activation(up))`. */
+  readonly feedForward: "gated" | "gated-joined" | "plain";
+  /** Matrices of the layers are stored as `[in, out]` (GPT-2). */
+  readonly storesTransposed: boolean;
   /** Landmark attention: a token closes every block and opens it again for later ones; absent: none. */
   readonly landmark?: LandmarkConfig;
   /** The head is the embedding table. */
@@ -114,6 +123,14 @@ export interface DecoderConfig {
   readonly bosTokenId: number | undefined;
   /** Ids that end a text. */
   readonly eosTokenIds: readonly number[];
+}
+
+/** Families whose heads are as wide as the hidden size allows. */
+const dividesWidth: readonly string[] = ["gpt2"];
+
+/** Whether positions are rows of a table, and nothing is rotated. */
+function hasLearnedPositions(family: string): boolean {
+  return family === "gpt2";
 }
 
 /** No model has more layers; describing those of a hostile file would only exhaust memory. */
@@ -135,6 +152,9 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
   const heads = count("num_attention_heads");
   const kvHeads = given(fields["num_key_value_heads"]) ? count("num_key_value_heads") : heads;
   const headDim = given(fields["head_dim"]) ? count("head_dim") : Math.floor(hiddenSize / heads);
+  if (dividesWidth.includes(family) && hiddenSize % heads !== 0) {
+    throw invalid("num_attention_heads", heads, `a divisor of the hidden size ${hiddenSize}`);
+  }
   if (heads % kvHeads !== 0) {
     throw invalid("num_key_value_heads", kvHeads, `a divisor of the ${heads} attention heads`);
   }
@@ -155,6 +175,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     experts: layers.some(({ sparse }) => sparse) ? experts : undefined,
     ropes,
     contextLength: contextLength(fields, ropes),
+    learnedPositions: hasLearnedPositions(family) ? count("max_position_embeddings") : undefined,
     rmsNormEps: positive(fields, "rms_norm_eps", Number.isFinite),
     ...describeBlocks(family, fields, headDim),
     embeddingScale: family.startsWith("gemma")
@@ -192,6 +213,8 @@ function checkLandmarks(
   { layers, ropes }: Pick<DecoderConfig, "layers" | "ropes">,
 ): void {
   const expected = "no landmarks beside";
+  if (hasLearnedPositions(family))
+    throw invalid("mem_freq", family, `${expected} learned positions`);
   if (family === "gpt_oss") throw invalid("mem_freq", family, `${expected} attention sinks`);
   const layer = layers.findIndex(({ slidingWindow }) => slidingWindow !== undefined);
   if (layer >= 0) throw invalid("mem_freq", `layer ${layer}`, `${expected} sliding windows`);
@@ -214,11 +237,14 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
   const fields: Fields = {
     ...sharedDefaults,
     ...defaults,
-    ...withExpertCount(family, config),
+    ...withSharedNames(family, withExpertCount(family, config)),
     ...defaultScaling(family, config),
   };
   if (family.startsWith("gemma") && flag(fields, "use_bidirectional_attention")) {
     throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
+  }
+  if (family === "gpt2" && flag(fields, "add_cross_attention")) {
+    throw invalid("add_cross_attention", true, "false: there is no encoder to attend to");
   }
   return { family, fields };
 }
@@ -250,8 +276,10 @@ function describeLayers(
   const layers = layerKinds(family, fields, count).map((kind, index): LayerConfig => {
     const slidingWindow =
       kind === "sliding" ? positive(fields, "sliding_window", Number.isSafeInteger) : undefined;
-    if (family === "smollm3" && !rotatesLayer(fields, index)) {
-      return { slidingWindow, rope: undefined, sparse: false };
+    if (!rotatesLayer(family, fields, index)) {
+      const divides = family === "gpt2" && flag(fields, "scale_attn_by_inverse_layer_idx");
+      const divisor = divides ? { scoreDivisor: index + 1 } : {};
+      return { slidingWindow, rope: undefined, sparse: false, ...divisor };
     }
     const rope = ropeConfig(family, fields, kind, headDim);
     const same = ropes.findIndex((other) => JSON.stringify(other) === JSON.stringify(rope));
@@ -285,7 +313,9 @@ type BlockFields =
   | "qkvBias"
   | "attentionOutputBias"
   | "mlpBias"
-  | "fusedProjections";
+  | "qkvLayout"
+  | "feedForward"
+  | "storesTransposed";
 
 /** Differences of a family in attention and feed-forward. */
 function describeBlocks(
@@ -304,24 +334,36 @@ function describeBlocks(
   const named = family === "gpt_oss" ? "silu" : fields[key];
   const clip = family === "olmoe" && given(fields["clip_qkv"]);
   return {
-    norm: family === "phimoe" ? "layer" : "rms",
+    norm: ["phimoe", "gpt2"].includes(family) ? "layer" : "rms",
     normOffset: isGemma ? 1 : 0,
     normPlacement: family === "olmo2" ? "post" : isSandwich ? "sandwich" : "pre",
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
     activation: activation(key, isOldGelu ? "gelu_pytorch_tanh" : named),
-    attentionScale: family.startsWith("granitemoe")
-      ? graniteFactor(family, fields, "attention_multiplier")
-      : (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
+    attentionScale: attentionScale(family, fields, number("query_pre_attn_scalar") ?? headDim),
     attentionSinks: family === "gpt_oss",
     // Gemma 3's files may state it too; its attention does not read it.
     attnLogitSoftcap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
     finalLogitSoftcap: number("final_logit_softcapping"),
     ...attentionBiases(family, fields),
-    mlpBias: (family === "llama" || family === "smollm3") && flag(fields, "mlp_bias"),
+    mlpBias: mlpBias(family, fields),
     headBias: family === "phimoe" && flag(fields, "lm_head_bias"),
-    fusedProjections: family === "phi3",
+    qkvLayout: ["phi3", "gpt2"].includes(family) ? "joined" : "separate",
+    feedForward: family === "phi3" ? "gated-joined" : family === "gpt2" ? "plain" : "gated",
+    storesTransposed: family === "gpt2",
   };
+}
+
+/** @param width whose root divides the scores of most families */
+function attentionScale(family: string, fields: Fields, width: number): number {
+  if (family.startsWith("granitemoe")) return graniteFactor(family, fields, "attention_multiplier");
+  const isPlain = family === "gpt2" && !flag(fields, "scale_attn_weights", true);
+  return isPlain ? 1 : width ** -0.5;
+}
+
+function mlpBias(family: string, fields: Fields): boolean {
+  if (family === "gpt2") return true;
+  return (family === "llama" || family === "smollm3") && flag(fields, "mlp_bias");
 }
 
 function qkNormOf(family: string): DecoderConfig["qkNorm"] {
@@ -341,6 +383,8 @@ function attentionBiases(
       return { qkvBias: false, attentionOutputBias: false };
     case "qwen2":
       return { qkvBias: true, attentionOutputBias: false };
+    case "gpt2":
+      return { qkvBias: true, attentionOutputBias: true };
     case "qwen2_moe":
       return { qkvBias: flag(fields, "qkv_bias"), attentionOutputBias: false };
     default: {

@@ -1,4 +1,4 @@
-/** One decoder layer as a traced function: attention and gated feed-forward with norms and residuals. */
+/** One decoder layer as a traced function: attention and feed-forward with norms and residuals. */
 
 import { JetonError } from "../../core/index.ts";
 import {
@@ -19,7 +19,7 @@ import {
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
-import { gateBy } from "../layers/activation.ts";
+import { activate, gateBy } from "../layers/activation.ts";
 import type { Attention, AttentionOutput, JoinedInput } from "../layers/attention.ts";
 import type { MixExperts } from "../layers/experts.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
@@ -148,6 +148,10 @@ function readsNormed({ normPlacement }: DecoderConfig): boolean {
 function feedForward(x: Tensor, index: number, { config, weights }: LayerContext): Tensor {
   const groups = layerGroups(config, index);
   const { intermediateSize, mlpBias } = config;
+  if (config.feedForward === "plain") {
+    const up = project(weights, x, groups.gateUp, mlpBias);
+    return project(weights, activate(up, config.activation), groups.down, mlpBias);
+  }
   const isApart = weights.joins === false && groups.gateUp.length === 2;
   const [gate, up] = isApart
     ? groups.gateUp.map((name) => project(weights, x, [name], mlpBias))
@@ -229,6 +233,14 @@ export function rotateHeads(
   return rotary(x, rotationRows, cos, sin);
 }
 
+/** Factor of a layer's scores. */
+export function scoreScale(
+  { attentionScale, layers }: Pick<DecoderConfig, "attentionScale" | "layers">,
+  index: number,
+): number {
+  return attentionScale / (layers[index]!.scoreDivisor ?? 1);
+}
+
 /** Attention at true positions to the cache and the new tokens. */
 function attendRotated(
   unrotated: Projections,
@@ -254,7 +266,7 @@ function attendRotated(
     pastMask: masks.past,
     newMask: masks.fresh,
     ...(masks.joined && { joined: masks.joined }),
-    scale: config.attentionScale,
+    scale: scoreScale(config, index),
     cap: config.attnLogitSoftcap,
     layer: index,
   });

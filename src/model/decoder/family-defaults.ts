@@ -75,6 +75,16 @@ const denseDefaults: Readonly<Record<string, Fields>> = {
     max_position_embeddings: 2048,
     rms_norm_eps: 1e-5,
   },
+  gpt2: {
+    vocab_size: 50257,
+    hidden_size: 768,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    hidden_act: "gelu_new",
+    max_position_embeddings: 1024,
+    rms_norm_eps: 1e-5,
+    tie_word_embeddings: true,
+  },
   gemma: {
     vocab_size: 256000,
     hidden_size: 3072,

@@ -1,8 +1,10 @@
 /** Which layers of a family attend within a window, and which rotate. */
 import { type Fields, flag, invalid } from "./config-fields.ts";
 
-/** SmolLM3 lists a 1 under `no_rope_layers` for a layer that does rotate. */
-export function rotatesLayer(fields: Fields, index: number): boolean {
+/** Whether a layer rotates. SmolLM3 lists a 1 under `no_rope_layers` for one that does. */
+export function rotatesLayer(family: string, fields: Fields, index: number): boolean {
+  if (family === "gpt2") return false;
+  if (family !== "smollm3") return true;
   const listed = fields["no_rope_layers"];
   if (Array.isArray(listed)) return Boolean(listed[index]);
   return (index + 1) % Number(fields["no_rope_layer_interval"]) !== 0;
@@ -15,7 +17,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const allowed =
     typeof window === "number" &&
     !family.startsWith("granitemoe") &&
-    !["llama", "olmo2", "olmoe", "openmoe", "gemma"].includes(family) &&
+    !["llama", "olmo2", "olmoe", "openmoe", "gemma", "gpt2"].includes(family) &&
     (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
   const readsTypes =
@@ -40,7 +42,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
       case "qwen3":
         return index >= Number(fields["max_window_layers"]);
       case "smollm3":
-        return !rotatesLayer(fields, index);
+        return !rotatesLayer(family, fields, index);
       case "gemma2":
         return index % 2 === 0;
       default: {
