@@ -50,7 +50,7 @@ function rewrite(folder: string, name: (stored: string) => string, masks: readon
   writeReferenceTensors(file, tensors, "F32");
 }
 
-describe.each(["gpt2-scaled"])("%s", (family) => {
+describe.each(["gpt2-scaled", "gpt-neox"])("%s", (family) => {
   test("every format, and bytes in memory", async () => {
     const { folder, config, tensors } = makeFolder(family);
     const exact = referenceForward(config, tensors, ids);

@@ -100,6 +100,10 @@ function wrongPlans(plan: ReferencePlan): [string, ReferencePlan][] {
   if (plan.mlpBias) wrong.push(["mlp bias", { ...plan, mlpBias: false }]);
   const { learnedPositions, ...unplaced } = plan;
   if (learnedPositions !== undefined) wrong.push(["positions", unplaced]);
+  const { parallel, ...serial } = plan;
+  if (parallel) wrong.push(["parallel sums", serial]);
+  else if (plan.layerNorms && !plan.experts)
+    wrong.push(["serial sums", { ...plan, parallel: true }]);
   for (const [index, layer] of plan.layers.entries()) {
     const change = (what: string, other: typeof layer): void => {
       wrong.push([

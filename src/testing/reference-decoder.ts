@@ -173,9 +173,19 @@ interface Projections {
 /** Queries, keys and values out of the product with one joined matrix. */
 function splitHeads(
   all: Float64Array,
-  { numAttentionHeads, headDim }: Pick<ReferencePlan, "numAttentionHeads" | "headDim">,
+  plan: Pick<ReferencePlan, "numAttentionHeads" | "headDim" | "joinedHeads">,
 ): Projections {
+  const { numAttentionHeads, headDim } = plan;
   const width = numAttentionHeads * headDim;
+  if (plan.joinedHeads === "by-head") {
+    // GPTNeoXAttention: view(-1, 3 * head_size), then chunk(3)
+    const part = (which: number): Float64Array =>
+      Float64Array.from({ length: width }, (_, i) => {
+        const head = Math.floor(i / headDim);
+        return all[(3 * head + which) * headDim + (i % headDim)]!;
+      });
+    return { query: part(0), key: part(1), value: part(2) };
+  }
   return {
     query: all.slice(0, width),
     key: all.slice(width, 2 * width),
@@ -288,6 +298,11 @@ class Sequence implements ReferenceSequence {
         // GraniteMoeDecoderLayer: residual + hidden * residual_multiplier
         const scaled = (y: Float64Array): Float64Array =>
           y.map((value) => value * (this.#plan.residualScale ?? 1));
+        if (this.#plan.parallel) {
+          const attended = this.#attention(layer, norm(x, "input_layernorm"));
+          const fed = this.#feedForward(layer, norm(x, "post_attention_layernorm"));
+          return add(add(fed, attended), x); // GPTNeoXLayer
+        }
         x = add(x, scaled(this.#attention(layer, norm(x, "input_layernorm"))));
         return add(x, scaled(this.#feedForward(layer, norm(x, "post_attention_layernorm"))));
       }

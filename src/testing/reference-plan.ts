@@ -71,8 +71,10 @@ export interface ReferencePlan {
   readonly tiedHead: boolean;
   /** Layer norms, with weights and biases, in place of root mean square norms (GPT-2, PhiMoE). */
   readonly layerNorms?: "biased";
-  /** One matrix `qkv_proj`: the rows of all queries, of all keys, of all values (GPT-2). */
-  readonly joinedHeads?: "by-part";
+  /** One matrix `qkv_proj`: the rows of all queries, of all keys, of all values (GPT-2), or these of each head (GPT-NeoX). */
+  readonly joinedHeads?: "by-part" | "by-head";
+  /** Attention and feed-forward read the same residual stream (GPT-NeoX). */
+  readonly parallel?: true;
   /** A feed-forward without a gate: down(activation(up)). */
   readonly plainFeedForward?: true;
   /** Rows of a table whose row at each position is added to the embedding. */

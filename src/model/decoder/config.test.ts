@@ -73,13 +73,15 @@ function inOracleWords(config: DecoderConfig): unknown {
   const { layers, ropes, normPlacement, attentionOutputBias, tieWordEmbeddings, ...rest } = config;
   const { contextLength: _, bosTokenId: __, eosTokenIds: ___, experts, ...others } = rest;
   const { norm, qkvClip, residualScale, logitScale, headBias, attentionSinks, ...parts } = others;
-  const { qkvLayout, feedForward, storesTransposed: ____, ...shared } = parts;
+  const { qkvLayout, feedForward, storesTransposed: ____, parallelResidual, ...shared } = parts;
   const isJoined = feedForward === "gated-joined";
   return {
     ...shared,
     ...(norm === "layer" && { layerNorms: "biased" }),
     fusedProjections: isJoined,
     ...(qkvLayout === "joined" && !isJoined && { joinedHeads: "by-part" }),
+    ...(qkvLayout === "joined-by-head" && { joinedHeads: "by-head" }),
+    ...(parallelResidual && { parallel: true }),
     ...(feedForward === "plain" && { plainFeedForward: true }),
     ...(qkvClip !== undefined && { qkvClip }),
     ...(residualScale !== 1 && { residualScale }),

@@ -80,6 +80,8 @@ export interface DecoderConfig {
   readonly normOffset: number;
   /** Norms before a sub-layer, after it (OLMo 2), or both (Gemma 2 and 3). */
   readonly normPlacement: "pre" | "post" | "sandwich";
+  /** Whether the feed-forward reads what attention reads, behind a norm of its own, and not what attention adds (GPT-NeoX). */
+  readonly parallelResidual: boolean;
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
   readonly qkNorm: "none" | "head" | "projection";
   /** Whether norms divide by the root mean square, or are layer norms with biases (GPT-2, PhiMoE). */
@@ -109,8 +111,11 @@ export interface DecoderConfig {
   readonly mlpBias: boolean;
   /** Whether the head has a bias (PhiMoE). */
   readonly headBias: boolean;
-  /** Queries, keys and values are stored as three matrices, or one below the other as `qkv_proj` (Phi-3, GPT-2). */
-  readonly qkvLayout: "separate" | "joined";
+  /**
+   * Queries, keys and values are stored as three matrices, or one below the other as `qkv_proj` (Phi-3, GPT-2), or so for
+   * each head (GPT-NeoX).
+   */
+  readonly qkvLayout: "separate" | "joined" | "joined-by-head";
   /** `down(activation(gate) · up)`, with gate and up stored as one matrix in Phi-3; `plain`: `down(activation(up))`. */
   readonly feedForward: "gated" | "gated-joined" | "plain";
   /** Matrices of the layers are stored as `[in, out]` (GPT-2). */
@@ -126,7 +131,7 @@ export interface DecoderConfig {
 }
 
 /** Families whose heads are as wide as the hidden size allows. */
-const dividesWidth: readonly string[] = ["gpt2"];
+const dividesWidth: readonly string[] = ["gpt2", "gpt_neox"];
 
 /** Whether positions are rows of a table, and nothing is rotated. */
 function hasLearnedPositions(family: string): boolean {
@@ -313,6 +318,7 @@ type BlockFields =
   | "qkvBias"
   | "attentionOutputBias"
   | "mlpBias"
+  | "parallelResidual"
   | "qkvLayout"
   | "feedForward"
   | "storesTransposed";
@@ -334,9 +340,10 @@ function describeBlocks(
   const named = family === "gpt_oss" ? "silu" : fields[key];
   const clip = family === "olmoe" && given(fields["clip_qkv"]);
   return {
-    norm: ["phimoe", "gpt2"].includes(family) ? "layer" : "rms",
+    norm: ["phimoe", "gpt2", "gpt_neox"].includes(family) ? "layer" : "rms",
     normOffset: isGemma ? 1 : 0,
     normPlacement: family === "olmo2" ? "post" : isSandwich ? "sandwich" : "pre",
+    parallelResidual: family === "gpt_neox" && flag(fields, "use_parallel_residual", true),
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
     activation: activation(key, isOldGelu ? "gelu_pytorch_tanh" : named),
@@ -348,11 +355,23 @@ function describeBlocks(
     ...attentionBiases(family, fields),
     mlpBias: mlpBias(family, fields),
     headBias: family === "phimoe" && flag(fields, "lm_head_bias"),
-    qkvLayout: ["phi3", "gpt2"].includes(family) ? "joined" : "separate",
-    feedForward: family === "phi3" ? "gated-joined" : family === "gpt2" ? "plain" : "gated",
+    qkvLayout: qkvLayouts[family] ?? "separate",
+    feedForward: feedForwards[family] ?? "gated",
     storesTransposed: family === "gpt2",
   };
 }
+
+const qkvLayouts: Readonly<Record<string, DecoderConfig["qkvLayout"]>> = {
+  phi3: "joined",
+  gpt2: "joined",
+  gpt_neox: "joined-by-head",
+};
+
+const feedForwards: Readonly<Record<string, DecoderConfig["feedForward"]>> = {
+  phi3: "gated-joined",
+  gpt2: "plain",
+  gpt_neox: "plain",
+};
 
 /** @param width whose root divides the scores of most families */
 function attentionScale(family: string, fields: Fields, width: number): number {
@@ -362,7 +381,7 @@ function attentionScale(family: string, fields: Fields, width: number): number {
 }
 
 function mlpBias(family: string, fields: Fields): boolean {
-  if (family === "gpt2") return true;
+  if (family === "gpt2" || family === "gpt_neox") return true;
   return (family === "llama" || family === "smollm3") && flag(fields, "mlp_bias");
 }
 

@@ -131,7 +131,8 @@ export function decoderLayer(
   const fed = scoped("feed-forward", () => {
     // "post_attention_layernorm" is the norm before the feed-forward unless there are norms after.
     const name = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-    const input = before ? normed(middle, name) : middle;
+    const read = config.parallelResidual ? x : middle;
+    const input = before ? normed(read, name) : read;
     if (config.layers[index]!.sparse) return sparseFeedForward(input, index, context);
     return { x: feedForward(input, index, context), routing: undefined };
   });
@@ -191,6 +192,12 @@ function projectHeads(x: Tensor, index: number, context: LayerContext): Projecti
     joined = concat([normalize(q, "q_norm"), normalize(k, "k_norm"), v], -1);
   }
   if (config.qkvClip !== undefined) joined = clamp(joined, -config.qkvClip, config.qkvClip);
+  if (config.qkvLayout === "joined-by-head") {
+    const shape = [batch, time, numAttentionHeads, 3 * headDim];
+    const parts = split(transpose(reshape(joined, shape), [0, 2, 1, 3]), Array(3).fill(headDim), 3);
+    const [query, key, value] = parts as [Tensor, Tensor, Tensor];
+    return { query, key, value };
+  }
   // Heads move before time once for all three: one transposition instead of three.
   const byHead = transpose(
     reshape(joined, [batch, time, numAttentionHeads + 2 * numKeyValueHeads, headDim]),

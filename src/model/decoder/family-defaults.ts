@@ -85,6 +85,18 @@ const denseDefaults: Readonly<Record<string, Fields>> = {
     rms_norm_eps: 1e-5,
     tie_word_embeddings: true,
   },
+  gpt_neox: {
+    vocab_size: 50432,
+    hidden_size: 6144,
+    intermediate_size: 24576,
+    num_hidden_layers: 44,
+    num_attention_heads: 64,
+    hidden_act: "gelu",
+    max_position_embeddings: 2048,
+    rms_norm_eps: 1e-5,
+    partial_rotary_factor: 0.25,
+    attention_bias: true,
+  },
   gemma: {
     vocab_size: 256000,
     hidden_size: 3072,

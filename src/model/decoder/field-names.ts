@@ -26,6 +26,16 @@ const families: Readonly<Record<string, FieldNames>> = {
     shared: ["hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"],
     unread: ["head_dim", "num_key_value_heads"],
   },
+  // GPTNeoXConfig.convert_rope_params_to_dict
+  gpt_neox: {
+    own: {
+      layer_norm_eps: "rms_norm_eps",
+      rotary_emb_base: "rope_theta",
+      rotary_pct: "partial_rotary_factor",
+    },
+    shared: [],
+    unread: ["head_dim", "num_key_value_heads"],
+  },
 };
 
 /**

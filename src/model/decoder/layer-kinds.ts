@@ -17,7 +17,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const allowed =
     typeof window === "number" &&
     !family.startsWith("granitemoe") &&
-    !["llama", "olmo2", "olmoe", "openmoe", "gemma", "gpt2"].includes(family) &&
+    !["llama", "olmo2", "olmoe", "openmoe", "gemma", "gpt2", "gpt_neox"].includes(family) &&
     (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
   const readsTypes =

@@ -62,7 +62,9 @@ function ropeParameters(
   return { parameters, theta: parameters["rope_theta"] ?? fields["rope_theta"] };
 }
 
-/** Only Phi-3's rotation leaves a part of each head unrotated. */
+/** Families whose rotation may leave a part of each head as it is. */
+const partialFamilies: readonly string[] = ["phi3", "gpt_neox"];
+
 function rotatedDimensions(of: {
   family: string;
   fields: Fields;
@@ -74,10 +76,14 @@ function rotatedDimensions(of: {
   const partial = Number(
     parameters["partial_rotary_factor"] ?? fields["partial_rotary_factor"] ?? 1,
   );
-  if (partial !== 1 && family !== "phi3" && kind !== "default") {
+  const isPartial = partialFamilies.includes(family);
+  if (partial !== 1 && !isPartial && kind !== "default") {
     throw invalid("partial_rotary_factor", partial, `1 beside the scaling "${kind}" of ${family}`);
   }
-  const rotaryDim = family === "phi3" ? Math.floor(headDim * partial) : headDim;
+  const rotaryDim = isPartial ? Math.floor(headDim * partial) : headDim;
+  if (kind === "dynamic" && rotaryDim === 2) {
+    throw invalid("rope_scaling", kind, "a rotation of more than two dimensions to stretch");
+  }
   if (rotaryDim >= 2 && rotaryDim <= headDim && rotaryDim % 2 === 0) return rotaryDim;
   const expected = "an even number of rotated dimensions";
   if (partial === 1) throw invalid("head_dim", headDim, expected);

@@ -3,7 +3,7 @@
  *
  * A language model saved by itself has `model.layers.0…` and `lm_head.weight`. Within a model of several
  * modalities the same tensors are `language_model.model.layers.0…` or `model.language_model.layers.0…`,
- * and a model saved without its head leaves the `model.` out. GPT-2 has names of its own.
+ * and a model saved without its head leaves the `model.` out. GPT-2 and GPT-NeoX have names of their own.
  */
 import type { Checkpoint, TensorEntry } from "../../checkpoint/index.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
@@ -59,17 +59,36 @@ const gpt2Parts: Readonly<Record<string, string>> = {
   "mlp.c_proj": "mlp.down_proj",
 };
 
+/** The same of GPT-NeoX. */
+const neoxParts: Readonly<Record<string, string>> = {
+  embed_in: "embed_tokens",
+  final_layer_norm: "norm",
+  input_layernorm: "input_layernorm",
+  "attention.query_key_value": "self_attn.qkv_proj",
+  "attention.dense": "self_attn.o_proj",
+  post_attention_layernorm: "post_attention_layernorm",
+  "mlp.dense_h_to_4h": "mlp.up_proj",
+  "mlp.dense_4h_to_h": "mlp.down_proj",
+};
+
+/** Reads names of parts, behind the number of a layer. */
+function nameParts(layers: string, parts: Readonly<Record<string, string>>): Naming["name"] {
+  const pattern = new RegExp(`^(?:${layers}\\.(\\d+)\\.)?(.+)\\.(weight|bias)$`);
+  return (stored) => {
+    const [, layer, part = "", kind] = pattern.exec(stored) ?? [];
+    const own = Object.hasOwn(parts, part) ? parts[part] : undefined;
+    if (own === undefined) return undefined;
+    return layer === undefined ? `${own}.${kind}` : `layers.${layer}.${own}.${kind}`;
+  };
+}
+
 const namings: readonly Naming[] = [
   { table: "embed_tokens.weight", heads: [decoderNames.head], name: (stored) => stored },
+  { table: "wte.weight", heads: [decoderNames.head], name: nameParts("h", gpt2Parts) },
   {
-    table: "wte.weight",
-    heads: [decoderNames.head],
-    name(stored) {
-      const [, layer, part = "", kind] = /^(?:h\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(stored) ?? [];
-      const own = Object.hasOwn(gpt2Parts, part) ? gpt2Parts[part] : undefined;
-      if (own === undefined) return undefined;
-      return layer === undefined ? `${own}.${kind}` : `layers.${layer}.${own}.${kind}`;
-    },
+    table: "embed_in.weight",
+    heads: ["embed_out.weight", decoderNames.head],
+    name: nameParts("layers", neoxParts),
   },
 ];
 
@@ -138,6 +157,7 @@ const publishers: Readonly<
   >
 > = {
   gpt2: { prefix: "transformer.", layers: "h.", head: decoderNames.head, parts: gpt2Parts },
+  gpt_neox: { prefix: "gpt_neox.", layers: "layers.", head: "embed_out.weight", parts: neoxParts },
 };
 
 /** Tensors with stacked experts split and with matrices that are stored transposed marked so. */

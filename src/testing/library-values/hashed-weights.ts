@@ -39,12 +39,12 @@ export function hashedWeights(
 function deviationOf(name: string, shape: readonly number[]): number {
   if (/bias$/.test(name)) return 0.3;
   if (/sinks$/.test(name)) return 1.5;
-  if (/embed_tokens|wte|wpe|shared|relative_attention_bias/.test(name)) return 1;
+  if (/embed_tokens|embed_in|wte|wpe|shared|relative_attention_bias/.test(name)) return 1;
   // gpt-oss stores its experts as [inputs, outputs], GPT-2 all matrices.
   const inputs = /experts\.\w+_proj$|\.c_(attn|proj|fc)\.weight$/.test(name)
     ? shape.at(-2)!
     : shape.at(-1)!;
-  const gain = /[qk]_proj|qkv_proj|c_attn/.test(name)
+  const gain = /[qk]_proj|qkv_proj|c_attn|query_key_value/.test(name)
     ? 1.4
     : /router|gate\.weight/.test(name)
       ? 1.8

@@ -12,6 +12,16 @@ function widthOfHead(hiddenSize: number, heads: number): number {
   });
 }
 
+/** Dimensions that rotate: whole pairs. */
+function pairsOf(width: number): number {
+  const rotaryDim = Math.trunc(width);
+  if (rotaryDim >= 2 && rotaryDim % 2 === 0) return rotaryDim;
+  throw new JetonError(`${width} dimensions are no pairs`, {
+    code: "reference-config",
+    details: { width },
+  });
+}
+
 /** Plans by `model_type`. */
 export const olderFamilies: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
   // models/gpt2/configuration_gpt2.py: GPT2Config and its attribute_map; modeling_gpt2.py
@@ -56,6 +66,50 @@ export const olderFamilies: Readonly<Record<string, (c: ConfigReader) => Referen
       layerNorms: "biased",
       learnedPositions: c.number("n_positions", 1024), // GPT2Model.wpe
       tiedHead: c.flag("tie_word_embeddings", true),
+    };
+  },
+
+  // models/gpt_neox/configuration_gpt_neox.py: GPTNeoXConfig; modeling_gpt_neox.py
+  gpt_neox(c) {
+    const hiddenSize = c.number("hidden_size", 6144);
+    const heads = c.number("num_attention_heads", 64);
+    const headDim = widthOfHead(hiddenSize, heads);
+    // GPTNeoXConfig.convert_rope_params_to_dict
+    const partial = c.ropeNumber("partial_rotary_factor", c.number("rotary_pct", 0.25));
+    const rope = c.rope({
+      theta: c.number("rotary_emb_base", 10000),
+      rotaryDim: pairsOf(headDim * partial),
+      maxPositions: 2048,
+    });
+    const isParallel = c.flag("use_parallel_residual", true);
+    return {
+      family: "gpt_neox",
+      vocabSize: c.number("vocab_size", 50432),
+      hiddenSize,
+      intermediateSize: c.number("intermediate_size", 24576),
+      numAttentionHeads: heads,
+      numKeyValueHeads: heads,
+      headDim,
+      layers: c.layers(44, () => ({ slidingWindow: null, rope })),
+      restartsBeyond: null,
+      rmsNormEps: c.number("layer_norm_eps", 1e-5),
+      normOffset: 0,
+      norms: "pre", // GPTNeoXLayer
+      qkNorm: "none",
+      embeddingScale: 1,
+      activation: c.activation("hidden_act", "gelu"),
+      attentionScale: headDim ** -0.5,
+      attnLogitSoftcap: null,
+      finalLogitSoftcap: null,
+      qkvBias: c.flag("attention_bias", true),
+      outputBias: c.flag("attention_bias", true),
+      mlpBias: true,
+      fusedProjections: false,
+      joinedHeads: "by-head",
+      plainFeedForward: true, // GPTNeoXMLP
+      layerNorms: "biased",
+      ...(isParallel && { parallel: true }),
+      tiedHead: c.flag("tie_word_embeddings", false),
     };
   },
 };

@@ -21,6 +21,16 @@ const names: Readonly<Record<string, Replacements>> = {
     [".mlp.up_proj.", ".mlp.c_fc."],
     [".mlp.down_proj.", ".mlp.c_proj."],
   ],
+  gpt_neox: [
+    ["model.embed_tokens.", "gpt_neox.embed_in."],
+    ["model.norm.", "gpt_neox.final_layer_norm."],
+    ["model.layers.", "gpt_neox.layers."],
+    [".self_attn.qkv_proj.", ".attention.query_key_value."],
+    [".self_attn.o_proj.", ".attention.dense."],
+    [".mlp.up_proj.", ".mlp.dense_h_to_4h."],
+    [".mlp.down_proj.", ".mlp.dense_4h_to_h."],
+    ["lm_head.", "embed_out."],
+  ],
 };
 
 /** Tensors as a checkpoint of the family stores them. */
