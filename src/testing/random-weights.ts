@@ -15,6 +15,7 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
     if (bias) shapes.set(`${name}.bias`, [outputs]);
   };
   const norm = (name: string, size: number): void => {
+    if (plan.layerNorms === "bare") return;
     shapes.set(`${name}.weight`, [size]);
     if (plan.layerNorms) shapes.set(`${name}.bias`, [size]);
   };

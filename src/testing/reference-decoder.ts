@@ -148,6 +148,11 @@ class Parameters {
   }
 
   norm(x: Float64Array, name: string): Float64Array {
+    // OlmoLayerNorm: F.layer_norm without weight and bias
+    if (this.#plan.layerNorms === "bare") {
+      const [ones, zeros] = [new Float64Array(x.length).fill(1), new Float64Array(x.length)];
+      return layerNorm(x, ones, zeros, this.#plan.rmsNormEps);
+    }
     const weight = this.get(`${name}.weight`, x.length);
     if (!this.#plan.layerNorms) return rmsNorm(x, weight, this.#plan);
     return layerNorm(x, weight, this.get(`${name}.bias`, x.length), this.#plan.rmsNormEps);

@@ -69,8 +69,8 @@ export interface ReferencePlan {
   readonly fusedProjections: boolean;
   /** The head is the embedding table; a stored `lm_head.weight` is ignored. */
   readonly tiedHead: boolean;
-  /** Layer norms, with weights and biases, in place of root mean square norms (GPT-2, PhiMoE). */
-  readonly layerNorms?: "biased";
+  /** Layer norms in place of root mean square norms, with weights and biases (GPT-2, PhiMoE) or without any (OLMo). */
+  readonly layerNorms?: "biased" | "bare";
   /** One matrix `qkv_proj`: the rows of all queries, of all keys, of all values (GPT-2), or these of each head (GPT-NeoX). */
   readonly joinedHeads?: "by-part" | "by-head";
   /** Attention and feed-forward read the same residual stream (GPT-NeoX). */

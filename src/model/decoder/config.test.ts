@@ -77,7 +77,7 @@ function inOracleWords(config: DecoderConfig): unknown {
   const isJoined = feedForward === "gated-joined";
   return {
     ...shared,
-    ...(norm === "layer" && { layerNorms: "biased" }),
+    ...(norm !== "rms" && { layerNorms: norm === "layer" ? "biased" : "bare" }),
     fusedProjections: isJoined,
     ...(qkvLayout === "joined" && !isJoined && { joinedHeads: "by-part" }),
     ...(qkvLayout === "joined-by-head" && { joinedHeads: "by-head" }),

@@ -14,6 +14,7 @@ import {
   describeExperts,
   type ExpertsConfig,
   isSparseLayer,
+  type UnreadField,
   unreadExpertFields,
   withExpertCount,
 } from "./experts-config.ts";
@@ -84,9 +85,12 @@ export interface DecoderConfig {
   readonly parallelResidual: boolean;
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
   readonly qkNorm: "none" | "head" | "projection";
-  /** Whether norms divide by the root mean square, or are layer norms with biases (GPT-2, PhiMoE). */
-  readonly norm: "rms" | "layer";
-  /** Queries, keys and values are cut to this magnitude after their norm (OLMoE); undefined: not. */
+  /**
+   * Whether norms divide by the root mean square, or are layer norms, with weights and biases (GPT-2, PhiMoE) or without
+   * any (OLMo).
+   */
+  readonly norm: "rms" | "layer" | "layer-unweighted";
+  /** Queries, keys and values are cut to this magnitude, after their norm (OLMo, OLMoE); undefined: not. */
   readonly qkvClip: number | undefined;
   /** Factor of the embeddings. */
   readonly embeddingScale: number;
@@ -201,7 +205,10 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
  */
 export function unobeyedFields(file: ModelConfig): JetonError | undefined {
   const { family, fields } = readFamily(file);
-  const found = unreadExpertFields(family, fields);
+  const found = [
+    ...unreadExpertFields(family, fields),
+    ...unreadNormFields(family, textConfig(file)),
+  ];
   if (found.length === 0) return undefined;
   const named = found.map(
     ({ name, value, used }) => `${name} ${JSON.stringify(value)} (${JSON.stringify(used)} is used)`,
@@ -210,6 +217,15 @@ export function unobeyedFields(file: ModelConfig): JetonError | undefined {
     `config.json: ${family} does not read ${named.join(", ")}, as transformers 5.18 does not`,
     { code: "model-config-unobeyed", details: { family, keys: found.map(({ name }) => name) } },
   );
+}
+
+/** OLMo's norms have an epsilon of their own. */
+function unreadNormFields(family: string, config: Fields): UnreadField[] {
+  const { rms_norm_eps: value } = config;
+  const used = familyDefaults["olmo"]!["rms_norm_eps"];
+  return family === "olmo" && given(value) && value !== used
+    ? [{ name: "rms_norm_eps", value, used }]
+    : [];
 }
 
 /** Blocks are at renumbered positions, and every layer may open any of them. */
@@ -338,11 +354,11 @@ function describeBlocks(
   const key = isSandwich ? "hidden_activation" : "hidden_act";
   // The experts of gpt-oss have an activation of their own.
   const named = family === "gpt_oss" ? "silu" : fields[key];
-  const clip = family === "olmoe" && given(fields["clip_qkv"]);
+  const clip = ["olmo", "olmoe"].includes(family) && given(fields["clip_qkv"]);
   return {
-    norm: ["phimoe", "gpt2", "gpt_neox"].includes(family) ? "layer" : "rms",
+    norm: norms[family] ?? "rms",
     normOffset: isGemma ? 1 : 0,
-    normPlacement: family === "olmo2" ? "post" : isSandwich ? "sandwich" : "pre",
+    normPlacement: ["olmo2", "olmo3"].includes(family) ? "post" : isSandwich ? "sandwich" : "pre",
     parallelResidual: family === "gpt_neox" && flag(fields, "use_parallel_residual", true),
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
@@ -360,6 +376,13 @@ function describeBlocks(
     storesTransposed: family === "gpt2",
   };
 }
+
+const norms: Readonly<Record<string, DecoderConfig["norm"]>> = {
+  phimoe: "layer",
+  gpt2: "layer",
+  gpt_neox: "layer",
+  olmo: "layer-unweighted",
+};
 
 const qkvLayouts: Readonly<Record<string, DecoderConfig["qkvLayout"]>> = {
   phi3: "joined",
@@ -386,7 +409,7 @@ function mlpBias(family: string, fields: Fields): boolean {
 }
 
 function qkNormOf(family: string): DecoderConfig["qkNorm"] {
-  if (family === "olmo2" || family === "olmoe") return "projection";
+  if (["olmo2", "olmo3", "olmoe"].includes(family)) return "projection";
   return ["qwen3", "qwen3_moe", "gemma3_text"].includes(family) ? "head" : "none";
 }
 

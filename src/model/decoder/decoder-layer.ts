@@ -6,6 +6,7 @@ import {
   clamp,
   concat,
   divideDimensions,
+  fill,
   layerNorm,
   multiply,
   multiplyDimensions,
@@ -80,13 +81,18 @@ export function norm(
   x: Tensor,
   name: string,
 ): Tensor {
+  const { rmsNormEps: epsilon } = config;
+  if (config.norm === "layer-unweighted") {
+    const width = x.shape.at(-1)!;
+    return layerNorm(x, fill([width], 1), fill([width], 0), { epsilon });
+  }
   const stored = weights.vector(name);
   if (config.norm === "layer") {
     const bias = weights.vector(name.replace(/\.weight$/, ".bias"));
-    return layerNorm(x, stored, bias, { epsilon: config.rmsNormEps });
+    return layerNorm(x, stored, bias, { epsilon });
   }
   const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
-  return rmsNorm(x, scale, { epsilon: config.rmsNormEps });
+  return rmsNorm(x, scale, { epsilon });
 }
 
 function project(

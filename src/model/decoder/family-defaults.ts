@@ -75,6 +75,27 @@ const denseDefaults: Readonly<Record<string, Fields>> = {
     max_position_embeddings: 2048,
     rms_norm_eps: 1e-5,
   },
+  olmo: {
+    vocab_size: 50304,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 2048,
+    // Built into its norms.
+    rms_norm_eps: 1e-5,
+  },
+  olmo3: {
+    vocab_size: 50304,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 2048,
+    rms_norm_eps: 1e-5,
+    rope_theta: 500_000,
+    sliding_window: 4096,
+  },
   gpt2: {
     vocab_size: 50257,
     hidden_size: 768,

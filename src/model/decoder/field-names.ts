@@ -26,6 +26,8 @@ const families: Readonly<Record<string, FieldNames>> = {
     shared: ["hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"],
     unread: ["head_dim", "num_key_value_heads"],
   },
+  // OlmoLayerNorm: the epsilon is a part of the code.
+  olmo: { own: {}, shared: [], unread: ["rms_norm_eps"] },
   // GPTNeoXConfig.convert_rope_params_to_dict
   gpt_neox: {
     own: {

@@ -17,12 +17,12 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const allowed =
     typeof window === "number" &&
     !family.startsWith("granitemoe") &&
-    !["llama", "olmo2", "olmoe", "openmoe", "gemma", "gpt2", "gpt_neox"].includes(family) &&
+    !["llama", "olmo2", "olmoe", "openmoe", "gemma", "gpt2", "gpt_neox", "olmo"].includes(family) &&
     (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
   const readsTypes =
     (optsIn && family !== "qwen3_moe") ||
-    ["mistral", "gemma2", "gemma3_text", "gpt_oss"].includes(family);
+    ["mistral", "gemma2", "gemma3_text", "gpt_oss", "olmo3"].includes(family);
   if (readsTypes && Array.isArray(types)) checkTypes(types, layers);
   const slides = (index: number): boolean => {
     if (readsTypes && Array.isArray(types)) return types[index] === "sliding_attention";
@@ -45,14 +45,16 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
         return !rotatesLayer(family, fields, index);
       case "gemma2":
         return index % 2 === 0;
+      case "olmo3":
+        return (index + 1) % 4 !== 0;
       default: {
         const pattern = fields["_sliding_window_pattern"] ?? fields["sliding_window_pattern"];
         return (index + 1) % Number(pattern) !== 0;
       }
     }
   };
-  // Gemma 3's kinds also choose the rotation, so they hold even where no window is set.
-  const matters = allowed || family === "gemma3_text";
+  // Kinds that also choose the rotation hold even where no window is set.
+  const matters = allowed || family === "gemma3_text" || family === "olmo3";
   return Array.from({ length: layers }, (_, index) =>
     matters && slides(index) ? "sliding" : "full",
   );

@@ -32,6 +32,7 @@ export function splitParameterShapes(config: DecoderConfig): Map<string, number[
     if (biased) shapes.set(`${name}.bias`, [outputs]);
   };
   const norm = (name: string): void => {
+    if (config.norm === "layer-unweighted") return;
     shapes.set(`${name}.weight`, [hiddenSize]);
     if (config.norm === "layer") shapes.set(`${name}.bias`, [hiddenSize]);
   };

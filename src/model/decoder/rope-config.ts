@@ -37,7 +37,7 @@ export function ropeConfig(
 
 /**
  * The dictionary of a rotation and its theta: `rope_scaling` or `rope_parameters`. The latter may hold a
- * dictionary for each kind of layer, and in Gemma 3 does; there `rope_scaling` is the full layers'.
+ * dictionary for each kind of layer, and in Gemma 3 and OLMo 3 does; there `rope_scaling` is the full layers'.
  */
 function ropeParameters(
   family: string,
@@ -55,6 +55,18 @@ function ropeParameters(
           theta: scaling["rope_theta"] ?? own["rope_theta"] ?? fields["rope_theta"],
         }
       : { parameters: own, theta: own["rope_theta"] ?? fields["rope_local_base_freq"] };
+  }
+  // OLMo 3 scales its full layers alone. The base beside the dictionaries is that of both, as when the models were made.
+  if (family === "olmo3") {
+    const nested = given[`${layer}_attention`];
+    if (Object.keys(given).length > 0 && !isFields(nested)) {
+      throw invalid("rope_parameters", given, `a dictionary ${layer}_attention`);
+    }
+    const parameters: Fields = {
+      ...(isFields(nested) ? nested : {}),
+      ...(layer === "full" ? scaling : {}),
+    };
+    return { parameters, theta: parameters["rope_theta"] ?? fields["rope_theta"] };
   }
   const dictionary = Object.keys(scaling).length > 0 ? scaling : given;
   const nested = dictionary[`${layer}_attention`];

@@ -12,13 +12,13 @@ function widthOfHead(hiddenSize: number, heads: number): number {
   });
 }
 
-/** Dimensions that rotate: whole pairs. */
-function pairsOf(width: number): number {
-  const rotaryDim = Math.trunc(width);
-  if (rotaryDim >= 2 && rotaryDim % 2 === 0) return rotaryDim;
-  throw new JetonError(`${width} dimensions are no pairs`, {
+/** Dimensions of a head that rotate: whole pairs. */
+function pairsOf(headDim: number, share: number): number {
+  const rotaryDim = Math.trunc(headDim * share);
+  if (rotaryDim >= 2 && rotaryDim % 2 === 0 && rotaryDim <= headDim) return rotaryDim;
+  throw new JetonError(`${rotaryDim} dimensions are no pairs of ${headDim}`, {
     code: "reference-config",
-    details: { width },
+    details: { headDim, share },
   });
 }
 
@@ -69,6 +69,90 @@ export const olderFamilies: Readonly<Record<string, (c: ConfigReader) => Referen
     };
   },
 
+  // models/olmo/configuration_olmo.py: OlmoConfig; modeling_olmo.py
+  olmo(c) {
+    const hiddenSize = c.number("hidden_size", 4096);
+    const heads = c.number("num_attention_heads", 32);
+    const headDim = c.number("head_dim", hiddenSize / heads);
+    const rope = c.rope({ theta: 10000, rotaryDim: headDim, maxPositions: 2048 });
+    const clip = c.optional("clip_qkv", null);
+    return {
+      family: "olmo",
+      vocabSize: c.number("vocab_size", 50304),
+      hiddenSize,
+      intermediateSize: c.number("intermediate_size", 11008),
+      numAttentionHeads: heads,
+      numKeyValueHeads: c.number("num_key_value_heads", heads, heads),
+      headDim,
+      layers: c.layers(32, () => ({ slidingWindow: null, rope })),
+      restartsBeyond: null,
+      rmsNormEps: 1e-5, // OlmoLayerNorm.forward
+      normOffset: 0,
+      norms: "pre", // OlmoDecoderLayer
+      qkNorm: "none",
+      embeddingScale: 1,
+      activation: c.activation("hidden_act", "silu"),
+      attentionScale: headDim ** -0.5,
+      attnLogitSoftcap: null,
+      finalLogitSoftcap: null,
+      qkvBias: c.flag("attention_bias", false),
+      outputBias: c.flag("attention_bias", false),
+      mlpBias: false,
+      fusedProjections: false,
+      layerNorms: "bare",
+      ...(clip !== null && { qkvClip: clip }),
+      tiedHead: c.flag("tie_word_embeddings", false),
+    };
+  },
+
+  // models/olmo3/configuration_olmo3.py: Olmo3Config; modeling_olmo3.py
+  olmo3(c) {
+    const hiddenSize = c.number("hidden_size", 4096);
+    const heads = c.number("num_attention_heads", 32);
+    const headDim = c.number("head_dim", hiddenSize / heads);
+    // Olmo3Config.convert_rope_params_to_dict: rope_scaling is the full layers'. It hands `rope_theta` to these alone; the
+    // models were made with one for both (version 4.57), and published files have the default.
+    const shared = { key: "rope_theta", theta: 500_000 };
+    const ropes = c.ropesByType({
+      rotaryDim: headDim,
+      maxPositions: 2048,
+      full_attention: { ...shared, scaled: true },
+      sliding_attention: { ...shared, scaled: false },
+    });
+    const window = c.optional("sliding_window", 4096);
+    const types = c.layerTypes((index) =>
+      (index + 1) % 4 === 0 ? "full_attention" : "sliding_attention",
+    );
+    return {
+      family: "olmo3",
+      vocabSize: c.number("vocab_size", 50304),
+      hiddenSize,
+      intermediateSize: c.number("intermediate_size", 11008),
+      numAttentionHeads: heads,
+      numKeyValueHeads: c.number("num_key_value_heads", heads, heads),
+      headDim,
+      layers: c.layers(32, (index) => ({
+        slidingWindow: types(index) === "sliding_attention" ? window : null,
+        rope: ropes(types(index)),
+      })),
+      restartsBeyond: null,
+      rmsNormEps: c.number("rms_norm_eps", 1e-5),
+      normOffset: 0,
+      norms: "post", // Olmo2DecoderLayer
+      qkNorm: "projection", // Olmo3Attention
+      embeddingScale: 1,
+      activation: c.activation("hidden_act", "silu"),
+      attentionScale: headDim ** -0.5,
+      attnLogitSoftcap: null,
+      finalLogitSoftcap: null,
+      qkvBias: c.flag("attention_bias", false),
+      outputBias: c.flag("attention_bias", false),
+      mlpBias: false,
+      fusedProjections: false,
+      tiedHead: c.flag("tie_word_embeddings", false),
+    };
+  },
+
   // models/gpt_neox/configuration_gpt_neox.py: GPTNeoXConfig; modeling_gpt_neox.py
   gpt_neox(c) {
     const hiddenSize = c.number("hidden_size", 6144);
@@ -78,7 +162,7 @@ export const olderFamilies: Readonly<Record<string, (c: ConfigReader) => Referen
     const partial = c.ropeNumber("partial_rotary_factor", c.number("rotary_pct", 0.25));
     const rope = c.rope({
       theta: c.number("rotary_emb_base", 10000),
-      rotaryDim: pairsOf(headDim * partial),
+      rotaryDim: pairsOf(headDim, partial),
       maxPositions: 2048,
     });
     const isParallel = c.flag("use_parallel_residual", true);

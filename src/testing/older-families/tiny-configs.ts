@@ -1,5 +1,5 @@
 /** Configurations of tiny models of the older families, with the fields of published files. */
-import type { ReferenceConfigBuilder } from "../tiny-configs.ts";
+import { olmo2, type ReferenceConfigBuilder } from "../tiny-configs.ts";
 
 const gpt2: ReferenceConfigBuilder = (d) => ({
   activation_function: "gelu_new",
@@ -49,6 +49,37 @@ const gptNeox: ReferenceConfigBuilder = (d) => ({
   vocab_size: d.vocabulary,
 });
 
+/** As the files of OLMo 1 and its 7B of 2024, which cuts queries, keys and values. */
+const olmo: ReferenceConfigBuilder = (d) => {
+  const { rms_norm_eps: _, ...fields } = olmo2(d);
+  return {
+    ...fields,
+    architectures: ["OlmoForCausalLM"],
+    clip_qkv: 0.8,
+    model_type: "olmo",
+    rope_theta: 10000,
+  };
+};
+
+const olmo3: ReferenceConfigBuilder = (d) => ({
+  ...olmo2(d),
+  architectures: ["Olmo3ForCausalLM"],
+  layer_types: Array.from({ length: d.layers }, (_, i) =>
+    i === 1 ? "full_attention" : "sliding_attention",
+  ),
+  model_type: "olmo3",
+  rope_scaling: {
+    attention_factor: 1.2,
+    beta_fast: 4,
+    beta_slow: 0.5,
+    factor: 8,
+    original_max_position_embeddings: 32,
+    rope_type: "yarn",
+    truncate: false,
+  },
+  sliding_window: 9,
+});
+
 /** Builders by name: each family, and variants of its biases, scales and layouts. */
 export const olderReferenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>> = {
   gpt2,
@@ -63,6 +94,26 @@ export const olderReferenceFamilies: Readonly<Record<string, ReferenceConfigBuil
     tie_word_embeddings: false,
   }),
   "gpt-neox": gptNeox,
+  olmo,
+  "olmo-bias": (d) => ({
+    ...olmo(d),
+    attention_bias: true,
+    clip_qkv: null,
+    num_key_value_heads: d.heads,
+    tie_word_embeddings: true,
+  }),
+  olmo3,
+  "olmo3-parameters": (d) => {
+    const { rope_scaling: _, rope_theta: __, layer_types: ___, ...fields } = olmo3(d);
+    return {
+      ...fields,
+      rope_parameters: {
+        full_attention: { factor: 3, rope_theta: 100_000, rope_type: "linear" },
+        sliding_attention: { rope_theta: 2000, rope_type: "default" },
+      },
+      transformers_version: "5.0.0",
+    };
+  },
   /** One sum after the other, no biases of attention, positions stretched. */
   "gpt-neox-serial": (d) => ({
     ...gptNeox(d),
