@@ -112,6 +112,12 @@ export class ConfigReader {
     };
   }
 
+  /** GPTNeoConfig.expand_attention_types_params: lists of names, each so many times. */
+  repeated(name: string, whenAbsent: readonly (readonly [readonly string[], number])[]): string[] {
+    const given = (this.#fields[name] ?? whenAbsent) as typeof whenAbsent;
+    return given.flatMap(([names, times]) => Array.from({ length: times }, () => names).flat());
+  }
+
   has(name: string): boolean {
     return this.#fields[name] !== undefined;
   }

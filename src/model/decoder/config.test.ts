@@ -115,7 +115,7 @@ describe("keys that a file leaves out", () => {
     for (const key of Object.keys(file)) {
       // Counts of heads and sizes depend on each other; the others stand alone.
       if (
-        /model_type|heads|n_head|n_embd|n_layer|hidden_size|head_dim|num_hidden_layers|experts_per_tok|rope_|partial/.test(
+        /model_type|heads|n_head|n_embd|n_layer|num_layers|attention_types|hidden_size|head_dim|num_hidden_layers|experts_per_tok|rope_|partial/.test(
           key,
         )
       )

@@ -20,7 +20,7 @@ import {
 } from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
 import { withSharedNames } from "./field-names.ts";
-import { layerKinds, rotatesLayer } from "./layer-kinds.ts";
+import { hasLearnedPositions, layerKinds, rotatesLayer } from "./layer-kinds.ts";
 import { contextLength, ropeConfig } from "./rope-config.ts";
 
 /** Rotation of queries and keys. */
@@ -135,12 +135,7 @@ export interface DecoderConfig {
 }
 
 /** Families whose heads are as wide as the hidden size allows. */
-const dividesWidth: readonly string[] = ["gpt2", "gpt_neox"];
-
-/** Whether positions are rows of a table, and nothing is rotated. */
-function hasLearnedPositions(family: string): boolean {
-  return family === "gpt2";
-}
+const dividesWidth: readonly string[] = ["gpt2", "gpt_neo", "gpt_neox"];
 
 /** No model has more layers; describing those of a hostile file would only exhaust memory. */
 const maxLayers = 10_000;
@@ -315,7 +310,7 @@ function describeLayers(
 
 /** A number that Granite's configs state and other families do not have. */
 function graniteFactor(family: string, fields: Fields, name: string): number {
-  if (!family.startsWith("granitemoe") || !given(fields[name])) return 1;
+  if (!family.startsWith("granite") || !given(fields[name])) return 1;
   return positive(fields, name, Number.isFinite);
 }
 
@@ -380,6 +375,7 @@ function describeBlocks(
 const norms: Readonly<Record<string, DecoderConfig["norm"]>> = {
   phimoe: "layer",
   gpt2: "layer",
+  gpt_neo: "layer",
   gpt_neox: "layer",
   olmo: "layer-unweighted",
 };
@@ -393,19 +389,21 @@ const qkvLayouts: Readonly<Record<string, DecoderConfig["qkvLayout"]>> = {
 const feedForwards: Readonly<Record<string, DecoderConfig["feedForward"]>> = {
   phi3: "gated-joined",
   gpt2: "plain",
+  gpt_neo: "plain",
   gpt_neox: "plain",
 };
 
 /** @param width whose root divides the scores of most families */
 function attentionScale(family: string, fields: Fields, width: number): number {
-  if (family.startsWith("granitemoe")) return graniteFactor(family, fields, "attention_multiplier");
-  const isPlain = family === "gpt2" && !flag(fields, "scale_attn_weights", true);
+  if (family.startsWith("granite")) return graniteFactor(family, fields, "attention_multiplier");
+  const isPlain =
+    family === "gpt_neo" || (family === "gpt2" && !flag(fields, "scale_attn_weights", true));
   return isPlain ? 1 : width ** -0.5;
 }
 
 function mlpBias(family: string, fields: Fields): boolean {
-  if (family === "gpt2" || family === "gpt_neox") return true;
-  return (family === "llama" || family === "smollm3") && flag(fields, "mlp_bias");
+  if (["gpt2", "gpt_neo", "gpt_neox"].includes(family)) return true;
+  return ["llama", "smollm3", "granite"].includes(family) && flag(fields, "mlp_bias");
 }
 
 function qkNormOf(family: string): DecoderConfig["qkNorm"] {
@@ -427,6 +425,8 @@ function attentionBiases(
       return { qkvBias: true, attentionOutputBias: false };
     case "gpt2":
       return { qkvBias: true, attentionOutputBias: true };
+    case "gpt_neo":
+      return { qkvBias: false, attentionOutputBias: true };
     case "qwen2_moe":
       return { qkvBias: flag(fields, "qkv_bias"), attentionOutputBias: false };
     default: {

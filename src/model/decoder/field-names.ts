@@ -26,6 +26,18 @@ const families: Readonly<Record<string, FieldNames>> = {
     shared: ["hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"],
     unread: ["head_dim", "num_key_value_heads"],
   },
+  // GPTNeoConfig.attribute_map
+  gpt_neo: {
+    own: {
+      num_heads: "num_attention_heads",
+      num_layers: "num_hidden_layers",
+      window_size: "sliding_window",
+      activation_function: "hidden_act",
+      layer_norm_epsilon: "rms_norm_eps",
+    },
+    shared: ["num_attention_heads", "num_hidden_layers"],
+    unread: ["head_dim", "num_key_value_heads"],
+  },
   // OlmoLayerNorm: the epsilon is a part of the code.
   olmo: { own: {}, shared: [], unread: ["rms_norm_eps"] },
   // GPTNeoXConfig.convert_rope_params_to_dict
@@ -59,13 +71,15 @@ export function withSharedNames(family: string, config: Fields): Fields {
     }
     fields[shared] = value;
   }
-  return family === "gpt2" ? withWidth(fields, config) : fields;
+  return family in usualWidths ? withWidth(family, fields) : fields;
 }
 
-/** Without `n_inner` the feed-forward is four times as wide as the residual stream. */
-function withWidth(fields: Fields, config: Fields): Fields {
-  if (given(config["n_inner"])) return fields;
-  const width = fields["hidden_size"] ?? 768;
+/** Hidden sizes of families whose feed-forward is four times as wide where the file does not say. */
+const usualWidths: Readonly<Record<string, number>> = { gpt2: 768, gpt_neo: 2048 };
+
+function withWidth(family: string, fields: Fields): Fields {
+  if (given(fields["intermediate_size"])) return fields;
+  const width = fields["hidden_size"] ?? usualWidths[family];
   return { ...fields, intermediate_size: typeof width === "number" ? 4 * width : width };
 }
 

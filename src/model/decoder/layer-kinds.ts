@@ -1,9 +1,14 @@
 /** Which layers of a family attend within a window, and which rotate. */
 import { type Fields, flag, invalid } from "./config-fields.ts";
 
+/** Whether positions are rows of a table, and nothing is rotated. */
+export function hasLearnedPositions(family: string): boolean {
+  return family === "gpt2" || family === "gpt_neo";
+}
+
 /** Whether a layer rotates. SmolLM3 lists a 1 under `no_rope_layers` for one that does. */
 export function rotatesLayer(family: string, fields: Fields, index: number): boolean {
-  if (family === "gpt2") return false;
+  if (hasLearnedPositions(family)) return false;
   if (family !== "smollm3") return true;
   const listed = fields["no_rope_layers"];
   if (Array.isArray(listed)) return Boolean(listed[index]);
@@ -16,7 +21,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const optsIn = ["qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"].includes(family);
   const allowed =
     typeof window === "number" &&
-    !family.startsWith("granitemoe") &&
+    !family.startsWith("granite") &&
     !["llama", "olmo2", "olmoe", "openmoe", "gemma", "gpt2", "gpt_neox", "olmo"].includes(family) &&
     (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
@@ -24,6 +29,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
     (optsIn && family !== "qwen3_moe") ||
     ["mistral", "gemma2", "gemma3_text", "gpt_oss", "olmo3"].includes(family);
   if (readsTypes && Array.isArray(types)) checkTypes(types, layers);
+  const named = family === "gpt_neo" ? neoKinds(fields, layers) : [];
   const slides = (index: number): boolean => {
     if (readsTypes && Array.isArray(types)) return types[index] === "sliding_attention";
     switch (family) {
@@ -47,6 +53,8 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
         return index % 2 === 0;
       case "olmo3":
         return (index + 1) % 4 !== 0;
+      case "gpt_neo":
+        return named[index] === "local";
       default: {
         const pattern = fields["_sliding_window_pattern"] ?? fields["sliding_window_pattern"];
         return (index + 1) % Number(pattern) !== 0;
@@ -58,6 +66,24 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   return Array.from({ length: layers }, (_, index) =>
     matters && slides(index) ? "sliding" : "full",
   );
+}
+
+/** GPT-Neo's `attention_types`: lists of kinds, each with how often it is repeated. */
+function neoKinds(fields: Fields, layers: number): unknown[] {
+  const types = fields["attention_types"] ?? [[["global", "local"], 12]];
+  const expected = `[kinds, times] pairs for ${layers} layers, kinds "global" or "local"`;
+  const isPair = (item: unknown): item is [unknown[], number] =>
+    Array.isArray(item) && Array.isArray(item[0]) && Number.isSafeInteger(item[1]);
+  if (!Array.isArray(types) || !types.every(isPair)) {
+    throw invalid("attention_types", types, expected);
+  }
+  const named: unknown[] = [];
+  for (const [kinds, times] of types) {
+    for (let at = 0; at < times && named.length <= layers; at++) named.push(...kinds);
+  }
+  const isKnown = named.every((kind) => kind === "global" || kind === "local");
+  if (named.length !== layers || !isKnown) throw invalid("attention_types", types, expected);
+  return named;
 }
 
 /** Kinds of attention that `layer_types` may name. */

@@ -3,7 +3,7 @@
  *
  * A language model saved by itself has `model.layers.0…` and `lm_head.weight`. Within a model of several
  * modalities the same tensors are `language_model.model.layers.0…` or `model.language_model.layers.0…`,
- * and a model saved without its head leaves the `model.` out. GPT-2 and GPT-NeoX have names of their own.
+ * and a model saved without its head leaves the `model.` out. GPT-2, GPT-Neo and GPT-NeoX have names of their own.
  */
 import type { Checkpoint, TensorEntry } from "../../checkpoint/index.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
@@ -47,16 +47,28 @@ interface Naming {
 }
 
 /** Parts of a layer, and of the whole model, by their names in GPT-2's files, which store masks besides. */
-const gpt2Parts: Readonly<Record<string, string>> = {
+const gptParts: Readonly<Record<string, string>> = {
   wte: "embed_tokens",
   wpe: "embed_positions",
   ln_f: "norm",
   ln_1: "input_layernorm",
-  "attn.c_attn": "self_attn.qkv_proj",
-  "attn.c_proj": "self_attn.o_proj",
   ln_2: "post_attention_layernorm",
   "mlp.c_fc": "mlp.up_proj",
   "mlp.c_proj": "mlp.down_proj",
+};
+const gpt2Parts: Readonly<Record<string, string>> = {
+  ...gptParts,
+  "attn.c_attn": "self_attn.qkv_proj",
+  "attn.c_proj": "self_attn.o_proj",
+};
+
+/** The same of GPT-Neo. */
+const neoParts: Readonly<Record<string, string>> = {
+  ...gptParts,
+  "attn.attention.q_proj": "self_attn.q_proj",
+  "attn.attention.k_proj": "self_attn.k_proj",
+  "attn.attention.v_proj": "self_attn.v_proj",
+  "attn.attention.out_proj": "self_attn.o_proj",
 };
 
 /** The same of GPT-NeoX. */
@@ -84,7 +96,11 @@ function nameParts(layers: string, parts: Readonly<Record<string, string>>): Nam
 
 const namings: readonly Naming[] = [
   { table: "embed_tokens.weight", heads: [decoderNames.head], name: (stored) => stored },
-  { table: "wte.weight", heads: [decoderNames.head], name: nameParts("h", gpt2Parts) },
+  {
+    table: "wte.weight",
+    heads: [decoderNames.head],
+    name: nameParts("h", { ...gpt2Parts, ...neoParts }),
+  },
   {
     table: "embed_in.weight",
     heads: ["embed_out.weight", decoderNames.head],
@@ -157,6 +173,7 @@ const publishers: Readonly<
   >
 > = {
   gpt2: { prefix: "transformer.", layers: "h.", head: decoderNames.head, parts: gpt2Parts },
+  gpt_neo: { prefix: "transformer.", layers: "h.", head: decoderNames.head, parts: neoParts },
   gpt_neox: { prefix: "gpt_neox.", layers: "layers.", head: "embed_out.weight", parts: neoxParts },
 };
 

@@ -153,6 +153,84 @@ export const olderFamilies: Readonly<Record<string, (c: ConfigReader) => Referen
     };
   },
 
+  // models/gpt_neo/configuration_gpt_neo.py: GPTNeoConfig and its attribute_map; modeling_gpt_neo.py
+  gpt_neo(c) {
+    const hiddenSize = c.number("hidden_size", 2048);
+    const heads = c.number("num_heads", 16);
+    const headDim = widthOfHead(hiddenSize, heads);
+    const window = c.number("window_size", 256);
+    const kinds = c.repeated("attention_types", [[["global", "local"], 12]]);
+    return {
+      family: "gpt_neo",
+      vocabSize: c.number("vocab_size", 50257),
+      hiddenSize,
+      intermediateSize: c.number("intermediate_size", 4 * hiddenSize, 4 * hiddenSize), // GPTNeoBlock
+      numAttentionHeads: heads,
+      numKeyValueHeads: heads,
+      headDim,
+      layers: c.layers(
+        24,
+        (index) => ({ slidingWindow: kinds[index] === "local" ? window : null, rope: null }),
+        "num_layers",
+      ),
+      restartsBeyond: null,
+      rmsNormEps: c.number("layer_norm_epsilon", 1e-5),
+      normOffset: 0,
+      norms: "pre", // GPTNeoBlock
+      qkNorm: "none",
+      embeddingScale: 1,
+      activation: c.activation("activation_function", "gelu_new"),
+      attentionScale: 1, // GPTNeoSelfAttention._attn
+      attnLogitSoftcap: null,
+      finalLogitSoftcap: null,
+      qkvBias: false,
+      outputBias: true,
+      mlpBias: true,
+      fusedProjections: false,
+      plainFeedForward: true, // GPTNeoMLP
+      layerNorms: "biased",
+      learnedPositions: c.number("max_position_embeddings", 2048), // GPTNeoModel.wpe
+      tiedHead: c.flag("tie_word_embeddings", true),
+    };
+  },
+
+  // models/granite/configuration_granite.py: GraniteConfig; modeling_granite.py
+  granite(c) {
+    const hiddenSize = c.number("hidden_size", 4096);
+    const heads = c.number("num_attention_heads", 32);
+    const headDim = c.number("head_dim", hiddenSize / heads);
+    const rope = c.rope({ theta: 10000, rotaryDim: headDim, maxPositions: 2048 });
+    const residualScale = c.number("residual_multiplier", 1);
+    const logitDivisor = c.number("logits_scaling", 1);
+    return {
+      family: "granite",
+      vocabSize: c.number("vocab_size", 32000),
+      hiddenSize,
+      intermediateSize: c.number("intermediate_size", 11008),
+      numAttentionHeads: heads,
+      numKeyValueHeads: c.number("num_key_value_heads", heads, heads),
+      headDim,
+      layers: c.layers(32, () => ({ slidingWindow: null, rope })),
+      restartsBeyond: null,
+      rmsNormEps: c.number("rms_norm_eps", 1e-6),
+      normOffset: 0,
+      norms: "pre",
+      qkNorm: "none",
+      embeddingScale: c.number("embedding_multiplier", 1), // GraniteModel.forward
+      activation: c.activation("hidden_act", "silu"),
+      attentionScale: c.number("attention_multiplier", 1), // GraniteAttention.scaling
+      attnLogitSoftcap: null,
+      finalLogitSoftcap: null,
+      qkvBias: c.flag("attention_bias", false),
+      outputBias: c.flag("attention_bias", false),
+      mlpBias: c.flag("mlp_bias", false),
+      fusedProjections: false,
+      ...(residualScale !== 1 && { residualScale }), // GraniteDecoderLayer
+      ...(logitDivisor !== 1 && { logitDivisor }), // GraniteForCausalLM.forward
+      tiedHead: c.flag("tie_word_embeddings", false),
+    };
+  },
+
   // models/gpt_neox/configuration_gpt_neox.py: GPTNeoXConfig; modeling_gpt_neox.py
   gpt_neox(c) {
     const hiddenSize = c.number("hidden_size", 6144);

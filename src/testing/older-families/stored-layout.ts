@@ -1,6 +1,6 @@
 /**
  * How checkpoints of the older families store what the reference decoder reads: their own names, and GPT-2's matrices
- * transposed (transformers' `Conv1D`). Written from `modeling_gpt2.py` and `modeling_gpt_neox.py`.
+ * transposed (transformers' `Conv1D`). Written from `modeling_gpt2.py`, `modeling_gpt_neo.py` and `modeling_gpt_neox.py`.
  */
 import { JetonError } from "../../core/index.ts";
 import type { ReferenceTensor, ReferenceTensors } from "../reference-checkpoint.ts";
@@ -18,6 +18,18 @@ const names: Readonly<Record<string, Replacements>> = {
     [".post_attention_layernorm.", ".ln_2."],
     [".self_attn.qkv_proj.", ".attn.c_attn."],
     [".self_attn.o_proj.", ".attn.c_proj."],
+    [".mlp.up_proj.", ".mlp.c_fc."],
+    [".mlp.down_proj.", ".mlp.c_proj."],
+  ],
+  gpt_neo: [
+    ["model.embed_tokens.", "transformer.wte."],
+    ["model.embed_positions.", "transformer.wpe."],
+    ["model.norm.", "transformer.ln_f."],
+    ["model.layers.", "transformer.h."],
+    [".input_layernorm.", ".ln_1."],
+    [".post_attention_layernorm.", ".ln_2."],
+    [".self_attn.o_proj.", ".attn.attention.out_proj."],
+    [".self_attn.", ".attn.attention."],
     [".mlp.up_proj.", ".mlp.c_fc."],
     [".mlp.down_proj.", ".mlp.c_proj."],
   ],

@@ -80,6 +80,56 @@ const olmo3: ReferenceConfigBuilder = (d) => ({
   sliding_window: 9,
 });
 
+/** As TinyStories' files: without some fields of the published GPT-Neos. */
+const gptNeo: ReferenceConfigBuilder = (d) => ({
+  activation_function: "gelu_new",
+  architectures: ["GPTNeoForCausalLM"],
+  attention_dropout: 0,
+  attention_types: [[["global", "local"], d.layers / 2]],
+  bos_token_id: 1,
+  embed_dropout: 0,
+  eos_token_id: 2,
+  hidden_size: d.width,
+  initializer_range: 0.02,
+  intermediate_size: null,
+  layer_norm_epsilon: 1e-5,
+  max_position_embeddings: 64,
+  model_type: "gpt_neo",
+  num_heads: d.heads,
+  num_layers: d.layers,
+  resid_dropout: 0,
+  use_cache: true,
+  vocab_size: d.vocabulary,
+  window_size: 9,
+});
+
+const granite: ReferenceConfigBuilder = (d) => ({
+  architectures: ["GraniteForCausalLM"],
+  attention_bias: true,
+  attention_dropout: 0,
+  attention_multiplier: 0.35,
+  bos_token_id: 0,
+  embedding_multiplier: 1.7,
+  eos_token_id: 0,
+  hidden_act: "silu",
+  hidden_size: d.width,
+  initializer_range: 0.02,
+  intermediate_size: d.feedForward,
+  logits_scaling: 1.6,
+  max_position_embeddings: 512,
+  mlp_bias: true,
+  model_type: "granite",
+  num_attention_heads: d.heads,
+  num_hidden_layers: d.layers,
+  num_key_value_heads: d.kvHeads,
+  residual_multiplier: 0.7,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  use_cache: true,
+  vocab_size: d.vocabulary,
+});
+
 /** Builders by name: each family, and variants of its biases, scales and layouts. */
 export const olderReferenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>> = {
   gpt2,
@@ -93,6 +143,8 @@ export const olderReferenceFamilies: Readonly<Record<string, ReferenceConfigBuil
     scale_attn_weights: true,
     tie_word_embeddings: false,
   }),
+  "gpt-neo": gptNeo,
+  granite,
   "gpt-neox": gptNeox,
   olmo,
   "olmo-bias": (d) => ({

@@ -79,10 +79,11 @@ const openForGradients = (graph: TrainingGraph, parameters: Map<string, Paramete
   });
 
 describe("languageModelGraph", () => {
-  // Gradients of experts and of layer norms have an oracle of their own below.
+  // Gradients of experts, of layer norms and behind Granite's factors have an oracle of their own below.
   const hasOwnOracle = (family: string): boolean => {
-    const { experts, norm } = decoderConfig(referenceFamilies[family]!(tiny) as never);
-    return experts !== undefined || norm !== "rms";
+    const config = decoderConfig(referenceFamilies[family]!(tiny) as never);
+    const { experts, norm, residualScale, logitScale } = config;
+    return experts !== undefined || norm !== "rms" || residualScale !== 1 || logitScale !== 1;
   };
   const families = Object.keys(referenceFamilies);
 
