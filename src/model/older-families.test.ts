@@ -111,6 +111,9 @@ describe.each(["gpt2-scaled", "gpt-neo", "gpt-neox"])("%s as files", (family) =>
     writeFileSync(join(folder, "tokenizer.json"), byteTokenizerJson());
     const settings = { eos_token: boundaryToken.content };
     writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(settings));
+    const special = { bos_token_id: boundaryToken.id, eos_token_id: boundaryToken.id };
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ ...made.config, ...special }));
+    writeFileSync(join(folder, "generation_config.json"), JSON.stringify(special));
     return { folder, ...made };
   }
 

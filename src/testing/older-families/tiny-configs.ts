@@ -77,6 +77,8 @@ const olmo3: ReferenceConfigBuilder = (d) => ({
     rope_type: "yarn",
     truncate: false,
   },
+  // Small, so that heads of four pairs show every number of the scaling.
+  rope_theta: 500,
   sliding_window: 9,
 });
 
