@@ -156,10 +156,11 @@ describe.each(["gpt2-scaled", "gpt-neo", "gpt-neox"])("%s as files", (family) =>
     const sequence = await model.openSequence();
     const ids = [boundaryToken.id, 65, 66];
     const { logits } = await sequence.step({ ids, logits: true });
-    const sum = logits!.reduce((total, logit) => total + Math.exp(logit), 0);
+    // Bytes that no text has here share no probability: those of the others keep their ratios.
     for (const byte of [10, 65, 200]) {
-      expect(Math.exp(found[byte]!)).toBeCloseTo(Math.exp(logits![byte]!) / sum, 5);
+      expect(found[byte]! - found[66]!).toBeCloseTo(logits![byte]! - logits![66]!, 3);
     }
+    expect(found.reduce((total, log) => total + Math.exp(log), 0)).toBeCloseTo(1, 6);
     await sequence.release();
     await bytes.close();
   });
