@@ -8,6 +8,7 @@ import type { Checkpoint } from "../checkpoint/index.ts";
 import { JetonError, warn } from "../core/index.ts";
 import { chooseDevice, type Device, type Remote } from "../tensor/index.ts";
 import { type DecoderConfig, unobeyedFields } from "./decoder/config.ts";
+import { ownName } from "./decoder/field-names.ts";
 import { unobeyedKeys } from "./decoder/generation-keys.ts";
 import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
@@ -18,7 +19,7 @@ import { restartLength } from "./layers/rotation-tables.ts";
 import type { ContextPolicy } from "./policy/context-policy.ts";
 import {
   checkPolicyRequest,
-  longestSequence,
+  longestUnderPolicy,
   policyReference,
   type SequenceOptions,
   viewUnderPolicy,
@@ -131,6 +132,7 @@ export async function startDecoderModel(
     if (warning) warn(warning, onWarning);
   }
   const { config, checkpoint, bindings, format, threads, slots, device } = parts;
+  checkContext(config, parts.contextLength);
   const own = ownPolicy(config);
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
@@ -149,6 +151,30 @@ export async function startDecoderModel(
   onProgress?.({ stage: "load", done: 1, total: 1 });
   const model = new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
   return own ? model.withContextPolicy(own) : model;
+}
+
+/** @throws JetonError `model-option-invalid` for a context that has more positions than the model learned */
+function checkContext(config: DecoderConfig, contextLength: number | undefined): void {
+  const { learnedPositions, family } = config;
+  if (learnedPositions === undefined || !contextLength || contextLength <= learnedPositions) return;
+  throw new JetonError(
+    `contextLength is ${contextLength}, expected at most ${learnedPositions}${limitOf(config)}`,
+    {
+      code: "model-option-invalid",
+      details: {
+        option: "contextLength",
+        found: contextLength,
+        expected: learnedPositions,
+        family,
+      },
+    },
+  );
+}
+
+/** What bounds the context, where that is a table: positions behind it do not exist. */
+function limitOf({ learnedPositions, family }: DecoderConfig): string {
+  if (learnedPositions === undefined) return "";
+  return `: ${family} has a row for each of its ${learnedPositions} positions (${ownName(family, "max_position_embeddings")})`;
 }
 
 function specialIdSources({
@@ -205,7 +231,7 @@ export class DecoderModel implements LoadedModel {
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
     // Under its own policy a model reads texts of any length, but for what its caller set.
     const isLimited = config.landmark !== undefined && contextLength !== undefined;
-    this.#longest = isLimited ? contextLength : longestSequence;
+    this.#longest = isLimited ? contextLength : longestUnderPolicy(config);
     this.restartLength = restartLength(config);
     const sources = specialIdSources(parts);
     this.eosTokenIds = endIds(sources);
@@ -313,7 +339,7 @@ export class DecoderModel implements LoadedModel {
         if (released) throw sequenceReleased();
         if (length + step.ids.length > contextLength) {
           throw new JetonError(
-            `${length} tokens in the cache and ${step.ids.length} new ones exceed the context of ${contextLength}`,
+            `${length} tokens in the cache and ${step.ids.length} new ones exceed the context of ${contextLength}${limitOf(config)}`,
             {
               code: "model-context-exceeded",
               details: { length, added: step.ids.length, contextLength },

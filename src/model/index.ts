@@ -19,11 +19,16 @@ export {
   type DecoderOutput,
   decoderGraph,
   decoderHead,
-  embedIds,
   type MaskName,
 } from "./decoder/decoder.ts";
-export { decoderLayer, type LayerContext, type LayerOutput } from "./decoder/decoder-layer.ts";
+export {
+  decoderLayer,
+  type LayerContext,
+  type LayerOutput,
+  scoreScale,
+} from "./decoder/decoder-layer.ts";
 export { decoderNames, matrixGroups } from "./decoder/decoder-names.ts";
+export { embedIds } from "./decoder/embeddings.ts";
 export {
   attendFullSequence,
   type DecodeFullSequenceOptions,
@@ -33,6 +38,7 @@ export {
   rotationTypes,
 } from "./decoder/full-sequence.ts";
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+export { publishedName, storedNames, withOwnNames } from "./decoder/stored-names.ts";
 export * from "./encoder/index.ts";
 export * from "./hierarchical-transformer/index.ts";
 export { identifyCheckpoint, identifyModel } from "./identify-model.ts";
@@ -81,7 +87,7 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
-export { readParameter } from "./weights/read-parameter.ts";
+export { readParameter, transposed } from "./weights/read-parameter.ts";
 export { traceStoredWeights } from "./weights/stacked-weights.ts";
 export {
   type DecoderWeights,

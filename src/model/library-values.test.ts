@@ -11,6 +11,9 @@ import { libraryDecoders } from "../testing/library-values/decoders.ts";
 import { libraryEncoderDecoders } from "../testing/library-values/encoder-decoders.ts";
 import { hashedWeights } from "../testing/library-values/hashed-weights.ts";
 import type { LibraryValues } from "../testing/library-values/library-values.ts";
+import { libraryOlderDecoders } from "../testing/library-values/older-decoders.ts";
+import { toStoredLayout } from "../testing/older-families/stored-layout.ts";
+import type { ReferenceTensor } from "../testing/reference-checkpoint.ts";
 import { wordTokenizer } from "../testing/word-tokenizer.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
@@ -30,7 +33,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 /** A folder with hashed weights for a configuration. */
-async function writeFolder({ what, config, ownHead }: LibraryValues): Promise<string> {
+async function writeFolder({ what, config, ownHead, masks }: LibraryValues): Promise<string> {
   const folder = join(root, what.replaceAll(/\W+/g, "-"));
   mkdirSync(folder);
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
@@ -43,11 +46,25 @@ async function writeFolder({ what, config, ownHead }: LibraryValues): Promise<st
   const centre = String(config.model_type).startsWith("gemma") ? 0 : 1;
   await writeShardedSafetensors(
     folder,
-    Array.from(shapes, ([name, shape]) => {
+    [...storedShapes(config, shapes), ...(masks ?? [])].map(([name, shape]) => {
       return { name, dtype: "F32", shape, data: hashedWeights(name, shape, centre) } as const;
     }),
   );
   return folder;
+}
+
+/** Parameters by the names and in the shapes of the library's own files. */
+function storedShapes(
+  config: LibraryValues["config"],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): [string, number[]][] {
+  const family = String(config.model_type);
+  const tensors = Array.from(shapes, ([name, shape]): [string, ReferenceTensor] => {
+    const size = shape.reduce((product, length) => product * length, 1);
+    return [name, { shape: [...shape], data: new Float64Array(size) }];
+  });
+  const stored = toStoredLayout(family, new Map(tensors));
+  return Array.from(stored, ([name, { shape }]) => [name, [...shape]]);
 }
 
 function expectNear(found: Float32Array, wanted: readonly number[]): void {
@@ -81,7 +98,7 @@ async function checkText(
 }
 
 describe("decoders", () => {
-  test.each(libraryDecoders)("$what", async (subject) => {
+  test.each([...libraryDecoders, ...libraryOlderDecoders])("$what", async (subject) => {
     const folder = await writeFolder(subject);
     await using model = await loadModel(folder, { format: "f32", threads: 1, inline: true });
     await checkText(model, textOf(model.config.vocabSize), subject);

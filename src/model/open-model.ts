@@ -16,7 +16,7 @@ import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer-interface.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { storedNames, withStoredHead } from "./decoder/stored-names.ts";
+import { readableEntries, storedNames, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import { modelDevice } from "./model-device.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -28,7 +28,7 @@ import {
   type WeightsFile,
 } from "./weights/parse-weights.ts";
 import { readRowsOf } from "./weights/repeated-tensor.ts";
-import { decodeMatrix, type FilePlace, splitExperts } from "./weights/split-experts.ts";
+import { decodeMatrix, type FilePlace } from "./weights/split-experts.ts";
 import { storedShapes } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
@@ -275,9 +275,9 @@ function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
   return own ? renameStored(stored, own) : stored;
 }
 
-/** The same with stacked experts as parts of their own, decoded where they are encoded. */
+/** The same with stacked experts as parts of their own, decoded where they are encoded or transposed. */
 function splitStored(stored: StoredTensors, config: DecoderConfig): StoredTensors {
-  const tensors = splitExperts(stored.tensors, config);
+  const tensors = readableEntries(stored.tensors, config);
   if (tensors === stored.tensors) return stored;
   const files = new Map(
     Array.from(stored.tensors, ([name, entry]) => [name, { entry, data: stored.bytes.get(name)! }]),
@@ -296,7 +296,7 @@ function splitStored(stored: StoredTensors, config: DecoderConfig): StoredTensor
   const bytes = new Map(
     Array.from(tensors, ([name, entry]) => [
       name,
-      stored.bytes.get(name) ?? decodeMatrix(entry, read),
+      (entry.encoding ? undefined : stored.bytes.get(name)) ?? decodeMatrix(entry, read),
     ]),
   );
   return { tensors, bytes };

@@ -14,7 +14,7 @@ import {
 } from "./reference-checkpoint.ts";
 import { referenceForward, referenceGreedy, startReference } from "./reference-decoder.ts";
 import { describeReference } from "./reference-families.ts";
-import type { ReferencePlan } from "./reference-plan.ts";
+import type { ReferencePlan, ReferenceRopePlan } from "./reference-plan.ts";
 import { referenceFamilies } from "./tiny-config-variants.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "jeton-random-checkpoint-"));
@@ -98,6 +98,12 @@ function wrongPlans(plan: ReferencePlan): [string, ReferencePlan][] {
   if (plan.outputBias) wrong.push(["output bias", { ...plan, outputBias: false }]);
   if (plan.qkvBias) wrong.push(["bias", { ...plan, qkvBias: false }]);
   if (plan.mlpBias) wrong.push(["mlp bias", { ...plan, mlpBias: false }]);
+  const { learnedPositions, ...unplaced } = plan;
+  if (learnedPositions !== undefined) wrong.push(["positions", unplaced]);
+  const { parallel, ...serial } = plan;
+  if (parallel) wrong.push(["parallel sums", serial]);
+  else if (plan.layerNorms && !plan.experts)
+    wrong.push(["serial sums", { ...plan, parallel: true }]);
   for (const [index, layer] of plan.layers.entries()) {
     const change = (what: string, other: typeof layer): void => {
       wrong.push([
@@ -119,10 +125,25 @@ function wrongPlans(plan: ReferencePlan): [string, ReferencePlan][] {
         change("rope type", { ...layer, rope: { ...rope, type: "default" } });
       }
     } else {
-      change("no rotation", { ...layer, rope: plan.layers.find((other) => other.rope)!.rope });
+      const rope = plan.layers.find((other) => other.rope)?.rope ?? someRotation(plan);
+      change("no rotation", { ...layer, rope });
     }
+    const { scoreDivisor } = layer;
+    if (scoreDivisor !== undefined) change("divisor", { ...layer, scoreDivisor: scoreDivisor + 1 });
   }
   return wrong;
+}
+
+/** A rotation for families that have none. */
+function someRotation({ headDim }: ReferencePlan): ReferenceRopePlan {
+  return {
+    type: "default",
+    theta: 10000,
+    rotaryDim: headDim,
+    maxPositionEmbeddings: 64,
+    originalMaxPositionEmbeddings: 64,
+    scaling: {},
+  };
 }
 
 /** Fields that say nothing about the logits of any family. */
@@ -133,6 +154,8 @@ const irrelevant = new Set(
     "experts_per_token initial_context_length input_jitter_noise output_router_logits pad_token_id",
     "pretraining_tp resid_pdrop rope_interleaved router_aux_loss_coef router_z_loss_coef swiglu_limit transformers_version",
     "use_bidirectional_attention use_cache use_mrope",
+    "attn_pdrop n_ctx reorder_and_upcast_attn summary_activation summary_first_dropout summary_proj_to_labels",
+    "summary_type summary_use_proj embed_dropout resid_dropout",
   ]
     .join(" ")
     .split(" "),
@@ -223,7 +246,7 @@ describe("features", () => {
 
   test.each(families)("%s: every field of the config matters or is known not to", (family) => {
     const { config, tensors, logits } = subjects.get(family)!;
-    const usesMaxPositions = /dynamic|phi3-longrope|phi4/.test(family);
+    const usesMaxPositions = /dynamic|phi3-longrope|phi4|^gpt-neo$/.test(family);
     for (const [path, changed] of changedConfigs(config)) {
       const isSilent =
         irrelevant.has(path) ||

@@ -10,6 +10,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
+import { toStoredLayout } from "./older-families/stored-layout.ts";
 import { randomReferenceTensors } from "./random-weights.ts";
 import {
   type FloatDtype,
@@ -47,7 +48,7 @@ export interface RandomCheckpointOptions extends Partial<TinyDimensions> {
 /** A written checkpoint, as the oracle sees it. */
 export interface RandomCheckpoint {
   readonly config: ReferenceConfig;
-  /** Rounded to the stored dtype: exactly what the files hold. */
+  /** Rounded to the stored dtype: what the files hold, by the names of the reference decoder. */
   readonly tensors: Map<string, ReferenceTensor>;
 }
 
@@ -87,7 +88,8 @@ export function createRandomCheckpoint(
     else tensors.set(name, { shape, data: roundToDtype(data, dtype) });
   }
   mkdirSync(folder, { recursive: true });
-  writeReferenceCheckpoint(folder, { config, tensors }, { dtype, shards });
+  const stored = toStoredLayout(String(config["model_type"]), tensors);
+  writeReferenceCheckpoint(folder, { config, tensors: stored }, { dtype, shards });
   const generation: Record<string, unknown> = { _from_model_config: true };
   for (const key of ["bos_token_id", "eos_token_id", "pad_token_id", "transformers_version"]) {
     if (typeof config[key] !== "undefined") generation[key] = config[key];

@@ -15,12 +15,16 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
     if (bias) shapes.set(`${name}.bias`, [outputs]);
   };
   const norm = (name: string, size: number): void => {
+    if (plan.layerNorms === "bare") return;
     shapes.set(`${name}.weight`, [size]);
     if (plan.layerNorms) shapes.set(`${name}.bias`, [size]);
   };
   const queryWidth = numAttentionHeads * headDim;
   const keyWidth = numKeyValueHeads * headDim;
   shapes.set("model.embed_tokens.weight", [vocabSize, hiddenSize]);
+  if (plan.learnedPositions !== undefined) {
+    shapes.set("model.embed_positions.weight", [plan.learnedPositions, hiddenSize]);
+  }
   for (let layer = 0; layer < plan.layers.length; layer++) {
     const name = `model.layers.${layer}`;
     const attention = `${name}.self_attn`;
@@ -30,6 +34,8 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
     if (plan.norms !== "pre") norm(`${name}.post_feedforward_layernorm`, hiddenSize);
     if (plan.fusedProjections) {
       linear(`${attention}.qkv_proj`, queryWidth + 2 * keyWidth, hiddenSize, false);
+    } else if (plan.joinedHeads) {
+      linear(`${attention}.qkv_proj`, queryWidth + 2 * keyWidth, hiddenSize, plan.qkvBias);
     } else {
       linear(`${attention}.q_proj`, queryWidth, hiddenSize, plan.qkvBias);
       linear(`${attention}.k_proj`, keyWidth, hiddenSize, plan.qkvBias);
@@ -43,7 +49,9 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
       if (plan.fusedProjections) {
         linear(`${name}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, false);
       } else {
-        linear(`${name}.mlp.gate_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+        if (!plan.plainFeedForward) {
+          linear(`${name}.mlp.gate_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+        }
         linear(`${name}.mlp.up_proj`, intermediateSize, hiddenSize, plan.mlpBias);
       }
       linear(`${name}.mlp.down_proj`, hiddenSize, intermediateSize, plan.mlpBias);
@@ -167,7 +175,7 @@ export function randomReferenceTensors(
       deviation = 0.5;
     } else if (name === "lm_head.weight") {
       deviation *= 3;
-    } else if (name === "model.embed_tokens.weight") {
+    } else if (/^model\.embed_(tokens|positions)\.weight$/.test(name)) {
       if (gemma) deviation *= 0.5;
       else deviation = plan.tiedHead ? 3 * deviation : 1;
     } else {

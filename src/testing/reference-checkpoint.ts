@@ -7,6 +7,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
+import { fromStoredLayout } from "./older-families/stored-layout.ts";
 
 /** The fields of a `config.json`, as parsed. */
 export type ReferenceConfig = Readonly<Record<string, unknown>>;
@@ -123,10 +124,11 @@ export function readReferenceTensors(file: string): Map<string, ReferenceTensor>
 /** A checkpoint folder in memory. */
 export interface ReferenceCheckpoint {
   readonly config: ReferenceConfig;
-  readonly tensors: Map<string, ReferenceTensor>;
+  /** By the names of the reference decoder. */
+  readonly tensors: ReferenceTensors;
 }
 
-/** Reads `config.json` and every `*.safetensors` file of a folder. */
+/** Reads `config.json` and every `*.safetensors` file of a folder, in the layout that the reference decoder reads. */
 export function readReferenceCheckpoint(folder: string): ReferenceCheckpoint {
   const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as ReferenceConfig;
   const tensors = new Map<string, ReferenceTensor>();
@@ -135,7 +137,7 @@ export function readReferenceCheckpoint(folder: string): ReferenceCheckpoint {
     for (const [name, tensor] of readReferenceTensors(join(folder, file)))
       tensors.set(name, tensor);
   }
-  return { config, tensors };
+  return { config, tensors: fromStoredLayout(String(config["model_type"]), tensors) };
 }
 
 /** Writes arrays as one safetensors file of one dtype; the data starts at a multiple of 8 bytes. */

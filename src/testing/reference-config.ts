@@ -91,12 +91,13 @@ export class ConfigReader {
     return activation;
   }
 
-  /** One plan for each of `num_hidden_layers`. */
+  /** One plan for each layer; `name` is the field that counts them. */
   layers(
     whenAbsent: number,
     plan: (index: number) => ReferenceLayerPlan,
+    name = "num_hidden_layers",
   ): readonly ReferenceLayerPlan[] {
-    const length = this.number("num_hidden_layers", whenAbsent);
+    const length = this.number(name, whenAbsent);
     return Array.from({ length }, (_, index) => plan(index));
   }
 
@@ -109,6 +110,12 @@ export class ConfigReader {
       if (value === undefined) throw wrong(name, given, `an entry for layer ${index}`);
       return value;
     };
+  }
+
+  /** GPTNeoConfig.expand_attention_types_params: lists of names, each so many times. */
+  repeated(name: string, whenAbsent: readonly (readonly [readonly string[], number])[]): string[] {
+    const given = (this.#fields[name] ?? whenAbsent) as typeof whenAbsent;
+    return given.flatMap(([names, times]) => Array.from({ length: times }, () => names).flat());
   }
 
   has(name: string): boolean {

@@ -148,6 +148,11 @@ class Parameters {
   }
 
   norm(x: Float64Array, name: string): Float64Array {
+    // OlmoLayerNorm: F.layer_norm without weight and bias
+    if (this.#plan.layerNorms === "bare") {
+      const [ones, zeros] = [new Float64Array(x.length).fill(1), new Float64Array(x.length)];
+      return layerNorm(x, ones, zeros, this.#plan.rmsNormEps);
+    }
     const weight = this.get(`${name}.weight`, x.length);
     if (!this.#plan.layerNorms) return rmsNorm(x, weight, this.#plan);
     return layerNorm(x, weight, this.get(`${name}.bias`, x.length), this.#plan.rmsNormEps);
@@ -168,6 +173,29 @@ interface Projections {
   readonly query: Float64Array;
   readonly key: Float64Array;
   readonly value: Float64Array;
+}
+
+/** Queries, keys and values out of the product with one joined matrix. */
+function splitHeads(
+  all: Float64Array,
+  plan: Pick<ReferencePlan, "numAttentionHeads" | "headDim" | "joinedHeads">,
+): Projections {
+  const { numAttentionHeads, headDim } = plan;
+  const width = numAttentionHeads * headDim;
+  if (plan.joinedHeads === "by-head") {
+    // GPTNeoXAttention: view(-1, 3 * head_size), then chunk(3)
+    const part = (which: number): Float64Array =>
+      Float64Array.from({ length: width }, (_, i) => {
+        const head = Math.floor(i / headDim);
+        return all[(3 * head + which) * headDim + (i % headDim)]!;
+      });
+    return { query: part(0), key: part(1), value: part(2) };
+  }
+  return {
+    query: all.slice(0, width),
+    key: all.slice(width, 2 * width),
+    value: all.slice(2 * width),
+  };
 }
 
 class Sequence implements ReferenceSequence {
@@ -240,7 +268,7 @@ class Sequence implements ReferenceSequence {
   }
 
   #embed(id: number): Float64Array {
-    const { vocabSize, hiddenSize, embeddingScale } = this.#plan;
+    const { vocabSize, hiddenSize, embeddingScale, learnedPositions } = this.#plan;
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new JetonError(`token id ${id} is not in [0, ${vocabSize})`, {
         code: "reference-id",
@@ -248,7 +276,12 @@ class Sequence implements ReferenceSequence {
       });
     }
     const table = this.#parameters.get("model.embed_tokens.weight", vocabSize, hiddenSize);
-    return table.slice(id * hiddenSize, (id + 1) * hiddenSize).map((e) => e * embeddingScale);
+    const row = table.slice(id * hiddenSize, (id + 1) * hiddenSize);
+    const scaled = row.map((e) => e * embeddingScale);
+    if (learnedPositions === undefined) return scaled;
+    const rows = this.#parameters.get("model.embed_positions.weight", learnedPositions, hiddenSize);
+    // GPT2Model.forward: inputs_embeds + wpe(position_ids)
+    return scaled.map((e, i) => e + rows[this.#length * hiddenSize + i]!);
   }
 
   #head(x: Float64Array): Float64Array {
@@ -270,6 +303,11 @@ class Sequence implements ReferenceSequence {
         // GraniteMoeDecoderLayer: residual + hidden * residual_multiplier
         const scaled = (y: Float64Array): Float64Array =>
           y.map((value) => value * (this.#plan.residualScale ?? 1));
+        if (this.#plan.parallel) {
+          const attended = this.#attention(layer, norm(x, "input_layernorm"));
+          const fed = this.#feedForward(layer, norm(x, "post_attention_layernorm"));
+          return add(add(fed, attended), x); // GPTNeoXLayer
+        }
         x = add(x, scaled(this.#attention(layer, norm(x, "input_layernorm"))));
         return add(x, scaled(this.#feedForward(layer, norm(x, "post_attention_layernorm"))));
       }
@@ -323,6 +361,10 @@ class Sequence implements ReferenceSequence {
         value: all.slice(queryWidth + keyWidth),
       };
     }
+    if (this.#plan.joinedHeads) {
+      const all = parameters.linear(x, `${name}.qkv_proj`, queryWidth + 2 * keyWidth, qkvBias);
+      return splitHeads(all, this.#plan);
+    }
     const query = parameters.linear(x, `${name}.q_proj`, queryWidth, qkvBias);
     const key = parameters.linear(x, `${name}.k_proj`, keyWidth, qkvBias);
     const value = parameters.linear(x, `${name}.v_proj`, keyWidth, qkvBias);
@@ -346,10 +388,10 @@ class Sequence implements ReferenceSequence {
 
   /** Values mixed by each head of the newest token. */
   #attend(layer: number, query: Float64Array): Float64Array {
-    const { numAttentionHeads, numKeyValueHeads, headDim, attentionScale, attnLogitSoftcap } =
-      this.#plan;
+    const { numAttentionHeads, numKeyValueHeads, headDim, attnLogitSoftcap } = this.#plan;
     const groupSize = numAttentionHeads / numKeyValueHeads;
-    const window = this.#plan.layers[layer]!.slidingWindow;
+    const { slidingWindow: window, scoreDivisor = 1 } = this.#plan.layers[layer]!;
+    const attentionScale = this.#plan.attentionScale / scoreDivisor;
     const position = this.#length;
     const first = window === null ? 0 : Math.max(0, position - window + 1);
     const mixed = new Float64Array(query.length);
@@ -392,6 +434,11 @@ class Sequence implements ReferenceSequence {
     const { intermediateSize, hiddenSize, fusedProjections, mlpBias, activation } = this.#plan;
     const parameters = this.#parameters;
     const name = `model.layers.${layer}.mlp`;
+    if (this.#plan.plainFeedForward) {
+      const wide = parameters.linear(x, `${name}.up_proj`, intermediateSize, mlpBias);
+      const inner = wide.map((u) => activate(u, activation));
+      return parameters.linear(inner, `${name}.down_proj`, hiddenSize, mlpBias);
+    }
     let gate: Float64Array;
     let up: Float64Array;
     if (fusedProjections) {

@@ -7,6 +7,7 @@
  * one of them, and nothing is taken from `src/model`.
  */
 import { JetonError } from "../core/index.ts";
+import { olderFamilies } from "./older-families/older-families.ts";
 import type { ReferenceConfig } from "./reference-checkpoint.ts";
 import { ConfigReader } from "./reference-config.ts";
 import type { ReferencePlan } from "./reference-plan.ts";
@@ -404,7 +405,7 @@ function windowOf(layerType: string, window: number | null): number | null {
 /** Reads a config. Errors: `reference-family`, `reference-config` (a field is missing or mistyped). */
 export function describeReference(config: ReferenceConfig): ReferencePlan {
   const family = String(config["model_type"]);
-  const describe = families[family] ?? sparseFamilies[family];
+  const describe = families[family] ?? olderFamilies[family] ?? sparseFamilies[family];
   if (describe === undefined) {
     throw new JetonError(`model_type ${family} is none of ${Object.keys(families).join(", ")}`, {
       code: "reference-family",

@@ -28,6 +28,8 @@ export interface ReferenceLayerPlan {
   readonly slidingWindow: number | null;
   /** Null for a layer without positions. */
   readonly rope: ReferenceRopePlan | null;
+  /** Divisor of query-key products besides their scale (GPT-2). */
+  readonly scoreDivisor?: number;
 }
 
 /** Everything about a decoder that is not a weight. */
@@ -67,8 +69,16 @@ export interface ReferencePlan {
   readonly fusedProjections: boolean;
   /** The head is the embedding table; a stored `lm_head.weight` is ignored. */
   readonly tiedHead: boolean;
-  /** Layer norms with biases in place of root mean square norms (PhiMoE). */
-  readonly layerNorms?: true;
+  /** Layer norms in place of root mean square norms, with weights and biases (GPT-2, PhiMoE) or without any (OLMo). */
+  readonly layerNorms?: "biased" | "bare";
+  /** One matrix `qkv_proj`: the rows of all queries, of all keys, of all values (GPT-2), or these of each head (GPT-NeoX). */
+  readonly joinedHeads?: "by-part" | "by-head";
+  /** Attention and feed-forward read the same residual stream (GPT-NeoX). */
+  readonly parallel?: true;
+  /** A feed-forward without a gate: down(activation(up)). */
+  readonly plainFeedForward?: true;
+  /** Rows of a table whose row at each position is added to the embedding. */
+  readonly learnedPositions?: number;
   /** Bound of queries, keys and values, after their norm (OLMoE). */
   readonly qkvClip?: number;
   /** Factor of what attention and feed-forward add (Granite). */

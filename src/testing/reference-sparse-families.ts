@@ -298,7 +298,7 @@ export const sparseFamilies: Readonly<Record<string, (c: ConfigReader) => Refere
       mlpBias: false,
       fusedProjections: false,
       tiedHead: c.flag("tie_word_embeddings", false),
-      layerNorms: true, // PhimoeDecoderLayer, PhimoeModel: nn.LayerNorm
+      layerNorms: "biased", // PhimoeDecoderLayer, PhimoeModel: nn.LayerNorm
       ...(c.flag("lm_head_bias", false) && { headBias: true as const }),
       experts: {
         count: c.number("num_local_experts", 16),

@@ -1,4 +1,5 @@
 /** Every family of tiny models with the variants of its windows, biases and rotations. */
+import { olderReferenceFamilies } from "./older-families/tiny-configs.ts";
 import {
   gemma,
   gemma2,
@@ -209,5 +210,6 @@ export const referenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>>
     },
     transformers_version: "5.0.0",
   }),
+  ...olderReferenceFamilies,
   ...sparseReferenceFamilies,
 };

@@ -17,9 +17,13 @@ import {
   isEncoderConfig,
   isSeq2SeqConfig,
   isWordModel,
+  matrixGroups,
   nameEncoderTensors,
   prefixEncoderName,
+  publishedName,
   seq2seqConfig,
+  transposed,
+  withOwnNames,
   wordModelConfig,
   wordParameterShapes,
 } from "../model/index.ts";
@@ -71,6 +75,8 @@ export interface Architecture {
   readonly className?: string | undefined;
   /** A parameter's name in an export. Default: its own. */
   readonly storedName?: (name: string) => string;
+  /** A parameter as an export stores it. Default: as it is. */
+  readonly storedValue?: (name: string, value: ParameterValue) => ParameterValue;
   /** A checkpoint's tensors by the names of the parameters. Default: as they are stored. */
   readonly rename?: (checkpoint: Checkpoint) => Checkpoint;
   /** Whether head and table of embeddings are one. */
@@ -168,8 +174,16 @@ function encoderArchitecture(file: ModelConfig): Architecture {
 
 function decoderArchitecture(config: DecoderConfig): Architecture {
   const parameters = decoderParameterShapes(config);
+  const { learnedPositions: positions } = config;
+  const turned = new Set(config.storesTransposed ? matrixGroups(config).slice(0, -1).flat() : []);
   return {
     family: config.family,
+    storedName: (name) => publishedName(config, name),
+    storedValue: (name, { shape, data }) =>
+      turned.has(name)
+        ? { shape: shape.toReversed(), data: transposed(data, shape) }
+        : { shape, data },
+    rename: (checkpoint) => withOwnNames(checkpoint, config),
     vocabSize: config.vocabSize,
     tieWordEmbeddings: config.tieWordEmbeddings,
     parameters,
@@ -180,10 +194,25 @@ function decoderArchitecture(config: DecoderConfig): Architecture {
     predictsText: true,
     lossUnit: "token",
     checkTokenizer() {},
+    ...(positions !== undefined && {
+      checkSequenceLength: (length) => checkPositions(length, positions),
+    }),
     graph: (options) => languageModelGraph(config, { parameters, ...options }),
     inputs: (options) => languageModelInputs(config, options),
     initialize: (seed, options) => initializeDecoder(config, seed, options),
   };
+}
+
+/** @throws JetonError `option-invalid` where sequences are longer than the table of positions */
+function checkPositions(length: number, positions: number): void {
+  if (length <= positions) return;
+  throw new JetonError(
+    `sequenceLength is ${length}, expected at most the ${positions} positions that the model learns`,
+    {
+      code: "option-invalid",
+      details: { option: "sequenceLength", found: length, expected: positions },
+    },
+  );
 }
 
 function wordArchitecture(file: ModelConfig): Architecture {

@@ -30,6 +30,8 @@ import {
   decoderConfig,
   decoderNames,
   identifyCheckpoint,
+  storedNames,
+  withOwnNames,
 } from "../model/index.ts";
 import { copyTokenizer, loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
@@ -175,10 +177,11 @@ export async function readSource(
   const config = decoderConfig(checkpoint.config);
   const vocabulary = readTokenForms(tokenizer ?? (await loadTokenizer(checkpoint.folder)));
   const identity = await identifyCheckpoint(checkpoint);
-  const embedding = await checkpoint.readFloat32(decoderNames.embedding);
+  const named = withOwnNames(checkpoint, config);
+  const embedding = await named.readFloat32(decoderNames.embedding);
   const tables = config.tieWordEmbeddings
     ? { embedding }
-    : { embedding, head: await checkpoint.readFloat32(decoderNames.head) };
+    : { embedding, head: await named.readFloat32(decoderNames.head) };
   return { folder: checkpoint.folder, config, vocabulary, tables, identity };
 }
 
@@ -244,10 +247,12 @@ function tensorsToWrite(
   tables: VocabularyTables,
   options: TransferOptions,
 ): TensorToWrite[] {
-  const replaced = new Map([[decoderNames.embedding, tables.embedding]]);
-  if (tables.head) replaced.set(decoderNames.head, tables.head);
+  const own = storedNames(checkpoint.tensors.keys());
+  const storedAs = (name: string): string => own?.get(name) ?? name;
+  const replaced = new Map([[storedAs(decoderNames.embedding), tables.embedding]]);
+  if (tables.head) replaced.set(storedAs(decoderNames.head), tables.head);
   // A tied model may store its head a second time: the old one must not go along.
-  const left = tables.head ? undefined : decoderNames.head;
+  const left = tables.head ? undefined : storedAs(decoderNames.head);
   const tensors: TensorToWrite[] = [];
   for (const [name, { dtype: found, shape }] of checkpoint.tensors) {
     if (name === left) continue;

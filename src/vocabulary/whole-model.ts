@@ -1,6 +1,6 @@
 /** A model with all its weights in memory, for what trains with it or trains it. */
 import { openCheckpoint } from "../checkpoint/index.ts";
-import { type DecoderConfig, decoderNames, readParameter } from "../model/index.ts";
+import { type DecoderConfig, decoderNames, readParameter, withOwnNames } from "../model/index.ts";
 import { decoderParameterShapes, type ParameterValue } from "../train/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
 import { readSource, type SourceModel } from "./transfer.ts";
@@ -15,9 +15,10 @@ export interface ModelFiles {
 export async function readModelFiles(folder: string): Promise<ModelFiles> {
   await using checkpoint = await openCheckpoint(folder);
   const source = await readSource(checkpoint);
+  const named = withOwnNames(checkpoint, source.config);
   const parameters = new Map<string, ParameterValue>();
   for (const [name, shape] of decoderParameterShapes(source.config)) {
-    parameters.set(name, { shape, data: await readParameter(checkpoint, name, shape) });
+    parameters.set(name, { shape, data: await readParameter(named, name, shape) });
   }
   return { source, parameters };
 }

@@ -68,8 +68,8 @@ describe("jeton inspect", () => {
     expect(model).toMatchObject({
       runs: true,
       family: config["model_type"],
-      layers: config["num_hidden_layers"],
-      hiddenSize: config["hidden_size"],
+      layers: config["num_hidden_layers"] ?? config["n_layer"] ?? config["num_layers"],
+      hiddenSize: config["hidden_size"] ?? config["n_embd"],
       vocabSize: 512,
       tieWordEmbeddings: !tensors.has("lm_head.weight"),
     });

@@ -83,12 +83,16 @@ function displayName(name: string, path: string): string {
   return /^[\w.-]+\/[\w.-]+(@.+)?$/.test(name) && resolve(name) !== path ? name : basename(path);
 }
 
+/** Masks and frequencies that older checkpoints hold beside their weights. */
+const heldBeside = /\.(attn|attention)\.(masked_)?bias$|\.rotary_emb\.inv_freq$/;
+
 async function describeWeights(folder: string): Promise<WeightsDescription> {
   const checkpoint = await openCheckpoint(folder);
   try {
     const dtypes: Record<string, number> = {};
     let parameters = 0;
-    for (const { dtype, shape } of checkpoint.tensors.values()) {
+    for (const [name, { dtype, shape }] of checkpoint.tensors) {
+      if (heldBeside.test(name)) continue;
       const count = shape.reduce((product, size) => product * size, 1);
       dtypes[dtype] = (dtypes[dtype] ?? 0) + count;
       parameters += count;

@@ -2,7 +2,7 @@
  * Vectors of chunks in key space: a mix of a chunk's keys, weighted towards tokens that the chunk itself finds
  * important. They depend on nothing but the chunk.
  */
-import { asCached, type PolicyInput, pickRows } from "../../model/index.ts";
+import { asCached, type PolicyInput, pickRows, scoreScale } from "../../model/index.ts";
 import {
   add,
   broadcastTo,
@@ -98,11 +98,11 @@ export function chunkVectors(
 
 /** The vector of each given chunk, `[heads, chunks, headDim]`; arbitrary where a chunk is not complete. */
 function representChunks(
-  { config, query, key, value, pastKey, pastValue, tokenArenas, pass, rotate }: PolicyInput,
+  { config, layer, query, key, value, pastKey, pastValue, tokenArenas, pass, rotate }: PolicyInput,
   ids: Tensor,
   { chunk, representation }: ChunkVectorOptions,
 ): Tensor {
-  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, attentionScale } = config;
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
   const { time } = pass;
   const group = heads / kvHeads;
   const count = ids.shape[0]!;
@@ -135,7 +135,7 @@ function representChunks(
   );
   const shape: Dimension[] = [kvHeads, group, count, chunk, headDim];
   const spread = (x: Tensor): Tensor => broadcastTo(x, shape);
-  const alpha = attentionScale;
+  const alpha = scoreScale(config, layer);
   const mixed = matmul(
     softmax(matmul(queries, spread(keys), { transposeB: true, alpha })),
     spread(values),

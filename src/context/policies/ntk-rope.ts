@@ -5,6 +5,7 @@ import {
   type PolicyOptions,
   type PolicyProgram,
   type RopeConfig,
+  refuseLearnedPositions,
   refuseScaledRotations,
 } from "../../model/index.ts";
 import { definePolicy, type NamedPolicy, type PolicyOptionValues } from "./define-policy.ts";
@@ -42,6 +43,7 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
   return {
     adapt(config: DecoderConfig): DecoderConfig {
       refuseScaledRotations("ntk", config);
+      refuseLearnedPositions("ntk", config);
       const stretch = (rope: RopeConfig): RopeConfig => {
         const { theta, rotaryDim: width } = rope;
         return { ...rope, theta: theta * scale ** (width / (width - 2)) };

@@ -72,10 +72,17 @@ function expertsInOracleWords(
 function inOracleWords(config: DecoderConfig): unknown {
   const { layers, ropes, normPlacement, attentionOutputBias, tieWordEmbeddings, ...rest } = config;
   const { contextLength: _, bosTokenId: __, eosTokenIds: ___, experts, ...others } = rest;
-  const { norm, qkvClip, residualScale, logitScale, headBias, attentionSinks, ...shared } = others;
+  const { norm, qkvClip, residualScale, logitScale, headBias, attentionSinks, ...parts } = others;
+  const { qkvLayout, feedForward, storesTransposed: ____, parallelResidual, ...shared } = parts;
+  const isJoined = feedForward === "gated-joined";
   return {
     ...shared,
-    ...(norm === "layer" && { layerNorms: true }),
+    ...(norm !== "rms" && { layerNorms: norm === "layer" ? "biased" : "bare" }),
+    fusedProjections: isJoined,
+    ...(qkvLayout === "joined" && !isJoined && { joinedHeads: "by-part" }),
+    ...(qkvLayout === "joined-by-head" && { joinedHeads: "by-head" }),
+    ...(parallelResidual && { parallel: true }),
+    ...(feedForward === "plain" && { plainFeedForward: true }),
     ...(qkvClip !== undefined && { qkvClip }),
     ...(residualScale !== 1 && { residualScale }),
     ...(logitScale !== 1 && { logitDivisor: 1 / logitScale }),
@@ -88,10 +95,11 @@ function inOracleWords(config: DecoderConfig): unknown {
     outputBias: attentionOutputBias,
     restartsBeyond: restartLength(config) ?? null,
     tiedHead: tieWordEmbeddings,
-    layers: layers.map(({ slidingWindow, rope }) => {
-      if (rope === undefined) return { slidingWindow: slidingWindow ?? null, rope: null };
+    layers: layers.map(({ slidingWindow, rope, scoreDivisor }) => {
+      const scaled = { scoreDivisor, slidingWindow: slidingWindow ?? null };
+      if (rope === undefined) return { ...scaled, rope: null };
       const { kind, ...others } = ropes[rope]!;
-      return { slidingWindow: slidingWindow ?? null, rope: { type: kind, ...others } };
+      return { ...scaled, rope: { type: kind, ...others } };
     }),
   };
 }
@@ -107,12 +115,12 @@ describe("keys that a file leaves out", () => {
     for (const key of Object.keys(file)) {
       // Counts of heads and sizes depend on each other; the others stand alone.
       if (
-        /model_type|heads|hidden_size|head_dim|num_hidden_layers|experts_per_tok|rope_|partial/.test(
+        /model_type|heads|n_head|n_embd|n_layer|num_layers|attention_types|hidden_size|head_dim|num_hidden_layers|experts_per_tok|rope_|partial/.test(
           key,
         )
       )
         continue;
-      const { [key]: ____, ...rest } = file;
+      const { [key]: _____, ...rest } = file;
       expect(inOracleWords(decoderConfig(rest as File)), key).toEqual(
         describeReference(rest as File),
       );

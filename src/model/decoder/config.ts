@@ -14,11 +14,13 @@ import {
   describeExperts,
   type ExpertsConfig,
   isSparseLayer,
+  type UnreadField,
   unreadExpertFields,
   withExpertCount,
 } from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
-import { layerKinds, rotatesLayer } from "./layer-kinds.ts";
+import { withSharedNames } from "./field-names.ts";
+import { hasLearnedPositions, layerKinds, rotatesLayer } from "./layer-kinds.ts";
 import { contextLength, ropeConfig } from "./rope-config.ts";
 
 /** Rotation of queries and keys. */
@@ -39,8 +41,10 @@ export interface RopeConfig {
 export interface LayerConfig {
   /** A query sees keys less than this many positions back; undefined: all. */
   readonly slidingWindow: number | undefined;
-  /** Index into `DecoderConfig.ropes`; undefined: a layer without positions. */
+  /** Index into `DecoderConfig.ropes`; undefined: the layer rotates nothing. */
   readonly rope: number | undefined;
+  /** Divides the scores besides `attentionScale` (GPT-2's `scale_attn_by_inverse_layer_idx`). Default 1. */
+  readonly scoreDivisor?: number;
   /** Whether the feed-forward is made of experts. */
   readonly sparse: boolean;
 }
@@ -69,17 +73,24 @@ export interface DecoderConfig {
   readonly ropes: readonly RopeConfig[];
   /** Longest sequence in tokens. */
   readonly contextLength: number;
-  /** Added to the mean square in each norm. */
+  /** Rows of a table of which each position adds one to its embedding (GPT-2); undefined: there is none. */
+  readonly learnedPositions: number | undefined;
+  /** Added to the mean square, or to the variance, in each norm. */
   readonly rmsNormEps: number;
   /** Added to every norm weight: 1 in the Gemma families. */
   readonly normOffset: number;
   /** Norms before a sub-layer, after it (OLMo 2), or both (Gemma 2 and 3). */
   readonly normPlacement: "pre" | "post" | "sandwich";
+  /** Whether the feed-forward reads what attention reads, behind a norm of its own, and not what attention adds (GPT-NeoX). */
+  readonly parallelResidual: boolean;
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
   readonly qkNorm: "none" | "head" | "projection";
-  /** Whether norms divide by the root mean square, or are layer norms with biases (PhiMoE). */
-  readonly norm: "rms" | "layer";
-  /** Queries, keys and values are cut to this magnitude after their norm (OLMoE); undefined: not. */
+  /**
+   * Whether norms divide by the root mean square, or are layer norms, with weights and biases (GPT-2, PhiMoE) or without
+   * any (OLMo).
+   */
+  readonly norm: "rms" | "layer" | "layer-unweighted";
+  /** Queries, keys and values are cut to this magnitude, after their norm (OLMo, OLMoE); undefined: not. */
   readonly qkvClip: number | undefined;
   /** Factor of the embeddings. */
   readonly embeddingScale: number;
@@ -104,8 +115,15 @@ export interface DecoderConfig {
   readonly mlpBias: boolean;
   /** Whether the head has a bias (PhiMoE). */
   readonly headBias: boolean;
-  /** Stored as `qkv_proj` and `gate_up_proj` (Phi-3). */
-  readonly fusedProjections: boolean;
+  /**
+   * Queries, keys and values are stored as three matrices, or one below the other as `qkv_proj` (Phi-3, GPT-2), or so for
+   * each head (GPT-NeoX).
+   */
+  readonly qkvLayout: "separate" | "joined" | "joined-by-head";
+  /** `down(activation(gate) · up)`, with gate and up stored as one matrix in Phi-3; `plain`: `down(activation(up))`. */
+  readonly feedForward: "gated" | "gated-joined" | "plain";
+  /** Matrices of the layers are stored as `[in, out]` (GPT-2). */
+  readonly storesTransposed: boolean;
   /** Landmark attention: a token closes every block and opens it again for later ones; absent: none. */
   readonly landmark?: LandmarkConfig;
   /** The head is the embedding table. */
@@ -115,6 +133,9 @@ export interface DecoderConfig {
   /** Ids that end a text. */
   readonly eosTokenIds: readonly number[];
 }
+
+/** Families whose heads are as wide as the hidden size allows. */
+const dividesWidth: readonly string[] = ["gpt2", "gpt_neo", "gpt_neox"];
 
 /** No model has more layers; describing those of a hostile file would only exhaust memory. */
 const maxLayers = 10_000;
@@ -135,6 +156,9 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
   const heads = count("num_attention_heads");
   const kvHeads = given(fields["num_key_value_heads"]) ? count("num_key_value_heads") : heads;
   const headDim = given(fields["head_dim"]) ? count("head_dim") : Math.floor(hiddenSize / heads);
+  if (dividesWidth.includes(family) && hiddenSize % heads !== 0) {
+    throw invalid("num_attention_heads", heads, `a divisor of the hidden size ${hiddenSize}`);
+  }
   if (heads % kvHeads !== 0) {
     throw invalid("num_key_value_heads", kvHeads, `a divisor of the ${heads} attention heads`);
   }
@@ -155,6 +179,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     experts: layers.some(({ sparse }) => sparse) ? experts : undefined,
     ropes,
     contextLength: contextLength(fields, ropes),
+    learnedPositions: hasLearnedPositions(family) ? count("max_position_embeddings") : undefined,
     rmsNormEps: positive(fields, "rms_norm_eps", Number.isFinite),
     ...describeBlocks(family, fields, headDim),
     embeddingScale: family.startsWith("gemma")
@@ -175,7 +200,10 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
  */
 export function unobeyedFields(file: ModelConfig): JetonError | undefined {
   const { family, fields } = readFamily(file);
-  const found = unreadExpertFields(family, fields);
+  const found = [
+    ...unreadExpertFields(family, fields),
+    ...unreadNormFields(family, textConfig(file)),
+  ];
   if (found.length === 0) return undefined;
   const named = found.map(
     ({ name, value, used }) => `${name} ${JSON.stringify(value)} (${JSON.stringify(used)} is used)`,
@@ -186,12 +214,23 @@ export function unobeyedFields(file: ModelConfig): JetonError | undefined {
   );
 }
 
+/** OLMo's norms have an epsilon of their own. */
+function unreadNormFields(family: string, config: Fields): UnreadField[] {
+  const { rms_norm_eps: value } = config;
+  const used = familyDefaults["olmo"]!["rms_norm_eps"];
+  return family === "olmo" && given(value) && value !== used
+    ? [{ name: "rms_norm_eps", value, used }]
+    : [];
+}
+
 /** Blocks are at renumbered positions, and every layer may open any of them. */
 function checkLandmarks(
   family: string,
   { layers, ropes }: Pick<DecoderConfig, "layers" | "ropes">,
 ): void {
   const expected = "no landmarks beside";
+  if (hasLearnedPositions(family))
+    throw invalid("mem_freq", family, `${expected} learned positions`);
   if (family === "gpt_oss") throw invalid("mem_freq", family, `${expected} attention sinks`);
   const layer = layers.findIndex(({ slidingWindow }) => slidingWindow !== undefined);
   if (layer >= 0) throw invalid("mem_freq", `layer ${layer}`, `${expected} sliding windows`);
@@ -214,11 +253,14 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
   const fields: Fields = {
     ...sharedDefaults,
     ...defaults,
-    ...withExpertCount(family, config),
+    ...withSharedNames(family, withExpertCount(family, config)),
     ...defaultScaling(family, config),
   };
   if (family.startsWith("gemma") && flag(fields, "use_bidirectional_attention")) {
     throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
+  }
+  if (family === "gpt2" && flag(fields, "add_cross_attention")) {
+    throw invalid("add_cross_attention", true, "false: there is no encoder to attend to");
   }
   return { family, fields };
 }
@@ -250,8 +292,10 @@ function describeLayers(
   const layers = layerKinds(family, fields, count).map((kind, index): LayerConfig => {
     const slidingWindow =
       kind === "sliding" ? positive(fields, "sliding_window", Number.isSafeInteger) : undefined;
-    if (family === "smollm3" && !rotatesLayer(fields, index)) {
-      return { slidingWindow, rope: undefined, sparse: false };
+    if (!rotatesLayer(family, fields, index)) {
+      const divides = family === "gpt2" && flag(fields, "scale_attn_by_inverse_layer_idx");
+      const divisor = divides ? { scoreDivisor: index + 1 } : {};
+      return { slidingWindow, rope: undefined, sparse: false, ...divisor };
     }
     const rope = ropeConfig(family, fields, kind, headDim);
     const same = ropes.findIndex((other) => JSON.stringify(other) === JSON.stringify(rope));
@@ -266,7 +310,7 @@ function describeLayers(
 
 /** A number that Granite's configs state and other families do not have. */
 function graniteFactor(family: string, fields: Fields, name: string): number {
-  if (!family.startsWith("granitemoe") || !given(fields[name])) return 1;
+  if (!family.startsWith("granite") || !given(fields[name])) return 1;
   return positive(fields, name, Number.isFinite);
 }
 
@@ -285,7 +329,10 @@ type BlockFields =
   | "qkvBias"
   | "attentionOutputBias"
   | "mlpBias"
-  | "fusedProjections";
+  | "parallelResidual"
+  | "qkvLayout"
+  | "feedForward"
+  | "storesTransposed";
 
 /** Differences of a family in attention and feed-forward. */
 function describeBlocks(
@@ -302,30 +349,65 @@ function describeBlocks(
   const key = isSandwich ? "hidden_activation" : "hidden_act";
   // The experts of gpt-oss have an activation of their own.
   const named = family === "gpt_oss" ? "silu" : fields[key];
-  const clip = family === "olmoe" && given(fields["clip_qkv"]);
+  const clip = ["olmo", "olmoe"].includes(family) && given(fields["clip_qkv"]);
   return {
-    norm: family === "phimoe" ? "layer" : "rms",
+    norm: norms[family] ?? "rms",
     normOffset: isGemma ? 1 : 0,
-    normPlacement: family === "olmo2" ? "post" : isSandwich ? "sandwich" : "pre",
+    normPlacement: ["olmo2", "olmo3"].includes(family) ? "post" : isSandwich ? "sandwich" : "pre",
+    parallelResidual: family === "gpt_neox" && flag(fields, "use_parallel_residual", true),
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
     activation: activation(key, isOldGelu ? "gelu_pytorch_tanh" : named),
-    attentionScale: family.startsWith("granitemoe")
-      ? graniteFactor(family, fields, "attention_multiplier")
-      : (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
+    attentionScale: attentionScale(family, fields, number("query_pre_attn_scalar") ?? headDim),
     attentionSinks: family === "gpt_oss",
     // Gemma 3's files may state it too; its attention does not read it.
     attnLogitSoftcap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
     finalLogitSoftcap: number("final_logit_softcapping"),
     ...attentionBiases(family, fields),
-    mlpBias: (family === "llama" || family === "smollm3") && flag(fields, "mlp_bias"),
+    mlpBias: mlpBias(family, fields),
     headBias: family === "phimoe" && flag(fields, "lm_head_bias"),
-    fusedProjections: family === "phi3",
+    qkvLayout: qkvLayouts[family] ?? "separate",
+    feedForward: feedForwards[family] ?? "gated",
+    storesTransposed: family === "gpt2",
   };
 }
 
+const norms: Readonly<Record<string, DecoderConfig["norm"]>> = {
+  phimoe: "layer",
+  gpt2: "layer",
+  gpt_neo: "layer",
+  gpt_neox: "layer",
+  olmo: "layer-unweighted",
+};
+
+const qkvLayouts: Readonly<Record<string, DecoderConfig["qkvLayout"]>> = {
+  phi3: "joined",
+  gpt2: "joined",
+  gpt_neox: "joined-by-head",
+};
+
+const feedForwards: Readonly<Record<string, DecoderConfig["feedForward"]>> = {
+  phi3: "gated-joined",
+  gpt2: "plain",
+  gpt_neo: "plain",
+  gpt_neox: "plain",
+};
+
+/** @param width whose root divides the scores of most families */
+function attentionScale(family: string, fields: Fields, width: number): number {
+  if (family.startsWith("granite")) return graniteFactor(family, fields, "attention_multiplier");
+  const isPlain =
+    family === "gpt_neo" || (family === "gpt2" && !flag(fields, "scale_attn_weights", true));
+  return isPlain ? 1 : width ** -0.5;
+}
+
+function mlpBias(family: string, fields: Fields): boolean {
+  if (["gpt2", "gpt_neo", "gpt_neox"].includes(family)) return true;
+  return ["llama", "smollm3", "granite"].includes(family) && flag(fields, "mlp_bias");
+}
+
 function qkNormOf(family: string): DecoderConfig["qkNorm"] {
-  if (family === "olmo2" || family === "olmoe") return "projection";
+  if (["olmo2", "olmo3", "olmoe"].includes(family)) return "projection";
   return ["qwen3", "qwen3_moe", "gemma3_text"].includes(family) ? "head" : "none";
 }
 
@@ -341,6 +423,10 @@ function attentionBiases(
       return { qkvBias: false, attentionOutputBias: false };
     case "qwen2":
       return { qkvBias: true, attentionOutputBias: false };
+    case "gpt2":
+      return { qkvBias: true, attentionOutputBias: true };
+    case "gpt_neo":
+      return { qkvBias: false, attentionOutputBias: true };
     case "qwen2_moe":
       return { qkvBias: flag(fields, "qkv_bias"), attentionOutputBias: false };
     default: {

@@ -58,6 +58,7 @@ export type DecoderInput =
   | `past.${number}.${"key" | "value"}`
   | "block.ones"
   | "counted"
+  | "positions"
   | "want.rest"
   | PolicyInputName
   | MaskName;
@@ -81,7 +82,7 @@ export function decoderInputs(
   const positions = policy ? "positions" : "batch*time";
   const switches = stepParts.map(({ name }) => [switchOf(name), bool([])] as const);
   const values = Object.entries(stepInputs).map(([name, { type }]) => [name, type] as const);
-  type Late = MaskName | "block.ones" | "counted" | "want.rest" | PolicyInputName;
+  type Late = MaskName | "block.ones" | "counted" | "positions" | "want.rest" | PolicyInputName;
   const inputs: Omit<Record<DecoderInput, TensorType>, Late> & Partial<Record<Late, TensorType>> = {
     ids: int32([batch, time]),
     lengths: int32([batch]),
@@ -93,6 +94,7 @@ export function decoderInputs(
     ...(Object.fromEntries(switches) as Record<StepSwitch, TensorType>),
   };
   if (config.experts) inputs.counted = float32([multiplyDimensions(batch, time)]);
+  if (config.learnedPositions !== undefined) inputs.positions = int32([batch, time]);
   for (const [index, rope] of config.ropes.entries()) {
     inputs[`rope.${index}.cos`] = float32([positions, rope.rotaryDim / 2]);
     inputs[`rope.${index}.sin`] = float32([positions, rope.rotaryDim / 2]);

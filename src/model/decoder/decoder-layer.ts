@@ -1,4 +1,4 @@
-/** One decoder layer as a traced function: attention and gated feed-forward with norms and residuals. */
+/** One decoder layer as a traced function: attention and feed-forward with norms and residuals. */
 
 import { JetonError } from "../../core/index.ts";
 import {
@@ -6,6 +6,7 @@ import {
   clamp,
   concat,
   divideDimensions,
+  fill,
   layerNorm,
   multiply,
   multiplyDimensions,
@@ -19,7 +20,7 @@ import {
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
-import { gateBy } from "../layers/activation.ts";
+import { activate, gateBy } from "../layers/activation.ts";
 import type { Attention, AttentionOutput, JoinedInput } from "../layers/attention.ts";
 import type { MixExperts } from "../layers/experts.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
@@ -80,13 +81,18 @@ export function norm(
   x: Tensor,
   name: string,
 ): Tensor {
+  const { rmsNormEps: epsilon } = config;
+  if (config.norm === "layer-unweighted") {
+    const width = x.shape.at(-1)!;
+    return layerNorm(x, fill([width], 1), fill([width], 0), { epsilon });
+  }
   const stored = weights.vector(name);
   if (config.norm === "layer") {
     const bias = weights.vector(name.replace(/\.weight$/, ".bias"));
-    return layerNorm(x, stored, bias, { epsilon: config.rmsNormEps });
+    return layerNorm(x, stored, bias, { epsilon });
   }
   const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
-  return rmsNorm(x, scale, { epsilon: config.rmsNormEps });
+  return rmsNorm(x, scale, { epsilon });
 }
 
 function project(
@@ -131,7 +137,8 @@ export function decoderLayer(
   const fed = scoped("feed-forward", () => {
     // "post_attention_layernorm" is the norm before the feed-forward unless there are norms after.
     const name = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-    const input = before ? normed(middle, name) : middle;
+    const read = config.parallelResidual ? x : middle;
+    const input = before ? normed(read, name) : read;
     if (config.layers[index]!.sparse) return sparseFeedForward(input, index, context);
     return { x: feedForward(input, index, context), routing: undefined };
   });
@@ -148,6 +155,10 @@ function readsNormed({ normPlacement }: DecoderConfig): boolean {
 function feedForward(x: Tensor, index: number, { config, weights }: LayerContext): Tensor {
   const groups = layerGroups(config, index);
   const { intermediateSize, mlpBias } = config;
+  if (config.feedForward === "plain") {
+    const up = project(weights, x, groups.gateUp, mlpBias);
+    return project(weights, activate(up, config.activation), groups.down, mlpBias);
+  }
   const isApart = weights.joins === false && groups.gateUp.length === 2;
   const [gate, up] = isApart
     ? groups.gateUp.map((name) => project(weights, x, [name], mlpBias))
@@ -187,6 +198,12 @@ function projectHeads(x: Tensor, index: number, context: LayerContext): Projecti
     joined = concat([normalize(q, "q_norm"), normalize(k, "k_norm"), v], -1);
   }
   if (config.qkvClip !== undefined) joined = clamp(joined, -config.qkvClip, config.qkvClip);
+  if (config.qkvLayout === "joined-by-head") {
+    const shape = [batch, time, numAttentionHeads, 3 * headDim];
+    const parts = split(transpose(reshape(joined, shape), [0, 2, 1, 3]), Array(3).fill(headDim), 3);
+    const [query, key, value] = parts as [Tensor, Tensor, Tensor];
+    return { query, key, value };
+  }
   // Heads move before time once for all three: one transposition instead of three.
   const byHead = transpose(
     reshape(joined, [batch, time, numAttentionHeads + 2 * numKeyValueHeads, headDim]),
@@ -229,6 +246,14 @@ export function rotateHeads(
   return rotary(x, rotationRows, cos, sin);
 }
 
+/** Factor of a layer's scores. */
+export function scoreScale(
+  { attentionScale, layers }: Pick<DecoderConfig, "attentionScale" | "layers">,
+  index: number,
+): number {
+  return attentionScale / (layers[index]!.scoreDivisor ?? 1);
+}
+
 /** Attention at true positions to the cache and the new tokens. */
 function attendRotated(
   unrotated: Projections,
@@ -254,7 +279,7 @@ function attendRotated(
     pastMask: masks.past,
     newMask: masks.fresh,
     ...(masks.joined && { joined: masks.joined }),
-    scale: config.attentionScale,
+    scale: scoreScale(config, index),
     cap: config.attnLogitSoftcap,
     layer: index,
   });

@@ -58,6 +58,7 @@ import {
   rotateHeads,
 } from "./decoder-layer.ts";
 import { decoderNames, headName } from "./decoder-names.ts";
+import { addPositions, embedIds, scaleEmbeddings } from "./embeddings.ts";
 import type { RunningSums } from "./sample-tokens.ts";
 import {
   filterParts,
@@ -74,19 +75,6 @@ import {
   type StepSwitch,
   switchOf,
 } from "./step-outputs.ts";
-
-/** Token embeddings of ids. */
-export function embedIds(config: DecoderConfig, weights: DecoderWeights, ids: Tensor): Tensor {
-  return scaleEmbeddings(
-    config,
-    cast(gather(weights.table(decoderNames.embedding), ids), "float32"),
-  );
-}
-
-/** Rows of the embedding table as the first layer gets them. */
-function scaleEmbeddings(config: DecoderConfig, rows: Tensor): Tensor {
-  return config.embeddingScale === 1 ? rows : multiply(rows, config.embeddingScale);
-}
 
 /** Final norm, head and cap: logits of the rows of `x`. */
 export function decoderHead(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
@@ -147,7 +135,8 @@ export interface DecoderGraphOptions {
  * `[rows]`, flat indices of the wanted rows; `candidates` uint8 `[k]`, whose length is the number of
  * most probable tokens to return; the inputs and the switches of the step table. Where the switch
  * `from.ids` is off, the first layer reads `embeddings` `[batch, time, hiddenSize]` in place of rows of
- * the table; where it is on, they may have any size. Sparse decoders read `counted` float32
+ * the table; where it is on, they may have any size. Decoders with learned positions read `positions` int32
+ * `[batch, time]`. Sparse decoders read `counted` float32
  * `[batch * time]`: 1 for rows of steps, 0 for those that only fill up the pass and need no experts.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headDim]`, the new keys and values of one layer
@@ -185,11 +174,12 @@ export function decoderGraph(
       ? { ...policyInputs(config, input), ...traced.context }
       : sharedInputs(config, input, capacity);
     const context: LayerContext = { config, weights, attend, mixExperts, ...shared };
-    const { x: embeddings } = conditional(
+    const { x: tokens } = conditional(
       input["from.ids"],
       () => ({ x: embedIds(config, weights, input.ids) }),
       () => ({ x: scaleEmbeddings(config, input.embeddings) }),
     );
+    const embeddings = addPositions(config, weights, tokens, input.positions);
     const first = runLayers(embeddings, { start: 0, end: filterLayer }, context);
     const behind: Behind = (x, taps) => {
       const state: PartState = {

@@ -29,6 +29,7 @@ import { ropeFrequencies } from "../layers/rope.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderLayer, type LayerContext } from "./decoder-layer.ts";
+import { addPositions } from "./embeddings.ts";
 
 /** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that `decodeFullSequence` reads. */
 export function rotationTypes(config: DecoderConfig): Record<string, TensorType> {
@@ -75,7 +76,7 @@ export interface DecodeFullSequenceOptions {
    * those of `everyDocument`. Default: one document.
    */
   segments?: Tensor;
-  /** Row of the rotation tables of each token, int32 `[batch, time]`. Default 0, 1, 2, … */
+  /** Row of the rotation tables, or of learned positions, of each token, int32 `[batch, time]`. Default 0, 1, 2, … */
   positions?: Tensor;
   /**
    * Which tokens (columns) each token (row) sees, bool `[time, time]`, itself among them; layers with a window
@@ -94,7 +95,7 @@ export const everyDocument = -1;
 /**
  * All layers over whole sequences.
  *
- * @param x embeddings `[batch, time, hiddenSize]`
+ * @param x token embeddings `[batch, time, hiddenSize]`
  * @param input the inputs of `rotationTypes`, by name
  * @returns hidden states `[batch, time, hiddenSize]` before the final norm
  */
@@ -108,6 +109,7 @@ export function decodeFullSequence(
   const [batch, time] = x.shape as [Tensor["shape"][number], Tensor["shape"][number]];
   const positions =
     options.positions ?? broadcastTo(reshape(range(time), [1, time]), [batch, time]);
+  x = addPositions(config, weights, x, positions);
   const context: LayerContext = {
     config,
     weights,

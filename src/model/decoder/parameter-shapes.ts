@@ -2,7 +2,7 @@
  * The parameters of a decoder: names and shapes, as checkpoints store them and as its layers read them.
  */
 import type { DecoderConfig } from "./config.ts";
-import { decoderNames } from "./decoder-names.ts";
+import { decoderNames, layerGroups } from "./decoder-names.ts";
 import { type ExpertGroups, expertPart, expertStacks, sparseLayerNames } from "./expert-names.ts";
 
 /**
@@ -32,16 +32,20 @@ export function splitParameterShapes(config: DecoderConfig): Map<string, number[
     if (biased) shapes.set(`${name}.bias`, [outputs]);
   };
   const norm = (name: string): void => {
+    if (config.norm === "layer-unweighted") return;
     shapes.set(`${name}.weight`, [hiddenSize]);
     if (config.norm === "layer") shapes.set(`${name}.bias`, [hiddenSize]);
   };
   shapes.set(decoderNames.embedding, [config.vocabSize, hiddenSize]);
+  if (config.learnedPositions !== undefined) {
+    shapes.set(decoderNames.positions, [config.learnedPositions, hiddenSize]);
+  }
   for (const index of config.layers.keys()) {
     const layer = decoderNames.layer(index);
     const attention = `${layer}.self_attn`;
     const queries = numAttentionHeads * headDim;
     const keys = numKeyValueHeads * headDim;
-    if (config.fusedProjections) {
+    if (config.qkvLayout !== "separate") {
       linear(`${attention}.qkv_proj`, queries + 2 * keys, hiddenSize, config.qkvBias);
     } else {
       linear(`${attention}.q_proj`, queries, hiddenSize, config.qkvBias);
@@ -53,11 +57,10 @@ export function splitParameterShapes(config: DecoderConfig): Map<string, number[
       for (const [name, shape] of sparseLayerShapes(config, index)) shapes.set(name, shape);
     } else {
       const { mlpBias } = config;
-      if (config.fusedProjections) {
-        linear(`${layer}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, mlpBias);
-      } else {
-        linear(`${layer}.mlp.gate_proj`, intermediateSize, hiddenSize, mlpBias);
-        linear(`${layer}.mlp.up_proj`, intermediateSize, hiddenSize, mlpBias);
+      for (const name of layerGroups(config, index).gateUp) {
+        const rows =
+          config.feedForward === "gated-joined" ? 2 * intermediateSize : intermediateSize;
+        linear(name.replace(/\.weight$/, ""), rows, hiddenSize, mlpBias);
       }
       linear(`${layer}.mlp.down_proj`, hiddenSize, intermediateSize, mlpBias);
     }

@@ -37,7 +37,7 @@ export function ropeConfig(
 
 /**
  * The dictionary of a rotation and its theta: `rope_scaling` or `rope_parameters`. The latter may hold a
- * dictionary for each kind of layer, and in Gemma 3 does; there `rope_scaling` is the full layers'.
+ * dictionary for each kind of layer, and in Gemma 3 and OLMo 3 does; there `rope_scaling` is the full layers'.
  */
 function ropeParameters(
   family: string,
@@ -56,13 +56,27 @@ function ropeParameters(
         }
       : { parameters: own, theta: own["rope_theta"] ?? fields["rope_local_base_freq"] };
   }
+  // OLMo 3 scales its full layers alone. The base beside the dictionaries is that of both, as when the models were made.
+  if (family === "olmo3") {
+    const nested = given[`${layer}_attention`];
+    if (Object.keys(given).length > 0 && !isFields(nested)) {
+      throw invalid("rope_parameters", given, `a dictionary ${layer}_attention`);
+    }
+    const parameters: Fields = {
+      ...(isFields(nested) ? nested : {}),
+      ...(layer === "full" ? scaling : {}),
+    };
+    return { parameters, theta: parameters["rope_theta"] ?? fields["rope_theta"] };
+  }
   const dictionary = Object.keys(scaling).length > 0 ? scaling : given;
   const nested = dictionary[`${layer}_attention`];
   const parameters: Fields = isFields(nested) ? nested : dictionary;
   return { parameters, theta: parameters["rope_theta"] ?? fields["rope_theta"] };
 }
 
-/** Only Phi-3's rotation leaves a part of each head unrotated. */
+/** Families whose rotation may leave a part of each head as it is. */
+const partialFamilies: readonly string[] = ["phi3", "gpt_neox"];
+
 function rotatedDimensions(of: {
   family: string;
   fields: Fields;
@@ -74,10 +88,14 @@ function rotatedDimensions(of: {
   const partial = Number(
     parameters["partial_rotary_factor"] ?? fields["partial_rotary_factor"] ?? 1,
   );
-  if (partial !== 1 && family !== "phi3" && kind !== "default") {
+  const isPartial = partialFamilies.includes(family);
+  if (partial !== 1 && !isPartial && kind !== "default") {
     throw invalid("partial_rotary_factor", partial, `1 beside the scaling "${kind}" of ${family}`);
   }
-  const rotaryDim = family === "phi3" ? Math.floor(headDim * partial) : headDim;
+  const rotaryDim = isPartial ? Math.floor(headDim * partial) : headDim;
+  if (kind === "dynamic" && rotaryDim === 2) {
+    throw invalid("rope_scaling", kind, "a rotation of more than two dimensions to stretch");
+  }
   if (rotaryDim >= 2 && rotaryDim <= headDim && rotaryDim % 2 === 0) return rotaryDim;
   const expected = "an even number of rotated dimensions";
   if (partial === 1) throw invalid("head_dim", headDim, expected);

@@ -22,7 +22,8 @@ import {
 import { codeOf } from "../../testing/code-of.ts";
 import { insertLandmarks } from "../../train/graph/landmark-rows.ts";
 import { decoderConfig } from "../decoder/config.ts";
-import { decoderHead, embedIds } from "../decoder/decoder.ts";
+import { decoderHead } from "../decoder/decoder.ts";
+import { embedIds } from "../decoder/embeddings.ts";
 import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
 import { decoderParameterShapes } from "../decoder/parameter-shapes.ts";
 import { readParameter } from "../weights/read-parameter.ts";

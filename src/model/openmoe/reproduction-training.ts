@@ -5,7 +5,7 @@ import { openSmallTrainer } from "../../reproduce/open-small-trainer.ts";
 import { compile, int32, type ParameterBinding, type Tensor, trace } from "../../tensor/index.ts";
 import { initializeDecoder, languageModelInputs, type ParameterValue } from "../../train/index.ts";
 import { type DecoderConfig, decoderConfig } from "../decoder/config.ts";
-import { embedIds } from "../decoder/decoder.ts";
+import { embedIds } from "../decoder/embeddings.ts";
 import { sparseLayerNames } from "../decoder/expert-names.ts";
 import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
 import { everyExpert } from "../layers/experts.ts";

@@ -19,6 +19,7 @@ import {
   tanh,
   where,
 } from "../../tensor/index.ts";
+import { scoreScale } from "../decoder/decoder-layer.ts";
 import { logOfSum, productByRow } from "../layers/attention.ts";
 import type { PolicyAttention, PolicyInput, PolicyOutput } from "./context-policy.ts";
 import { asCached } from "./pass-tensors.ts";
@@ -52,7 +53,8 @@ export function scoreRotated(input: PolicyInput, window?: number): ScoredRows {
   const positions = reshape(places, [1, time]);
   const key = asCached(input.rotate(input.key, positions), pastKey);
   const queries = reshape(input.rotate(query, positions), [1, kvHeads, rows, headDim]);
-  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
+  const { attnLogitSoftcap: cap } = config;
+  const scale = scoreScale(config, input.layer);
   const isSingleRow = heads === kvHeads;
   const options = { transposeB: true, factor: cap ? scale / cap : scale, isSingleRow };
   const plain = overwrite(

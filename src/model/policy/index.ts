@@ -47,4 +47,4 @@ export {
 } from "./pass-tensors.ts";
 export { underContextPolicy } from "./policy-view.ts";
 export { rowByRow, rowsWithin } from "./row-by-row.ts";
-export { refuseScaledRotations } from "./scaled-rotations.ts";
+export { refuseLearnedPositions, refuseScaledRotations } from "./scaled-rotations.ts";

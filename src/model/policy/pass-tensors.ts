@@ -29,6 +29,7 @@ import {
   transpose,
   where,
 } from "../../tensor/index.ts";
+import { scoreScale } from "../decoder/decoder-layer.ts";
 import { productByRow, scoreQueries } from "../layers/attention.ts";
 import type { PassTensors, PolicyInput } from "./context-policy.ts";
 
@@ -124,12 +125,12 @@ export function markLargest(scores: Tensor, count: Dimension): Tensor {
 
 /** Scores of queries with keys, capped and scaled as the model's own, not masked. */
 export function cappedScores(
-  { config }: Pick<PolicyInput, "config">,
+  { config, layer }: Pick<PolicyInput, "config" | "layer">,
   queries: Tensor,
   keys: Tensor,
 ): Tensor {
-  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
-  return scoreQueries(queries, keys, { scale, cap });
+  const { attnLogitSoftcap: cap } = config;
+  return scoreQueries(queries, keys, { scale: scoreScale(config, layer), cap });
 }
 
 /** Below every vote and score, and finite, so that rows without candidates give numbers. */

@@ -1,11 +1,19 @@
 /** A loaded model under a context policy: the same model, whose sequences attend as the policy says. */
 import { JetonError } from "../../core/index.ts";
+import type { DecoderConfig } from "../decoder/config.ts";
 import type { StepRequest } from "../decoder/step-outputs.ts";
 import type { LoadedModel, OpenSequence, SequenceStep } from "../types.ts";
 import type { ContextPolicy, InsertedToken, PolicyReference } from "./context-policy.ts";
 
 /** Longest sequence under a policy in tokens: policies are for texts beyond the trained context. */
 export const longestSequence: number = 2 ** 20;
+
+/** Longest sequence of a model under a policy: one with learned positions has no others. */
+export function longestUnderPolicy({
+  learnedPositions,
+}: Pick<DecoderConfig, "learnedPositions">): number {
+  return Math.min(longestSequence, learnedPositions ?? longestSequence);
+}
 
 /** Options of `LoadedModel.openSequence`. */
 export type SequenceOptions = NonNullable<Parameters<LoadedModel["openSequence"]>[0]>;

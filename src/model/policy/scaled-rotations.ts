@@ -21,3 +21,22 @@ export function refuseScaledRotations(
     },
   );
 }
+
+/**
+ * Refuses models whose positions are a part of their embeddings: they cannot be numbered anew behind that.
+ *
+ * @throws JetonError `context-policy-rotation`
+ */
+export function refuseLearnedPositions(
+  policy: string,
+  { learnedPositions, family }: Pick<DecoderConfig, "learnedPositions" | "family">,
+): void {
+  if (learnedPositions === undefined) return;
+  throw new JetonError(
+    `${policy} moves tokens to other positions; those of this ${family} model are learned, and part of its embeddings`,
+    {
+      code: "context-policy-rotation",
+      details: { policy, family, found: "learned positions", expected: "rotary positions" },
+    },
+  );
+}

@@ -2,12 +2,18 @@
 import type { Checkpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { type OtherPlace, otherPlaces } from "../decoder/expert-names.ts";
-import { checkFused, decodeMxfp4, hasBlocks, mxfp4Block } from "./split-experts.ts";
+import {
+  checkFused,
+  decodeMxfp4,
+  hasBlocks,
+  mxfp4Block,
+  type SplitEntry,
+} from "./split-experts.ts";
 
 /**
  * The values of a stored parameter. Experts that are stored as MXFP4 blocks (gpt-oss) are decoded, into the
  * layout `[experts, in, out]` in which the same family stores them as BF16. Experts that are stored fused are taken
- * apart.
+ * apart, and matrices that `nameTensors` marks as transposed are turned.
  *
  * @param shape of the parameter, as `decoderParameterShapes` gives it
  * @throws JetonError `model-weights-shape` for blocks and scales that do not fit each other, and those of
@@ -21,7 +27,11 @@ export async function readParameter(
   const { tensors } = checkpoint;
   const blocks = tensors.get(`${name}_blocks`);
   const scales = tensors.get(`${name}_scales`);
-  if (tensors.has(name)) return checkpoint.readFloat32(name);
+  const entry: SplitEntry | undefined = tensors.get(name);
+  if (entry) {
+    const values = await checkpoint.readFloat32(name);
+    return entry.encoding?.kind === "transposed" ? transposed(values, shape.toReversed()) : values;
+  }
   const place = otherPlaces(name).find((other) => tensors.has(other.name));
   if (place) return readPlace(checkpoint, place, shape);
   if (!blocks || !scales) return checkpoint.readFloat32(name);
@@ -51,6 +61,18 @@ export async function readParameter(
     }
   }
   return new Float32Array(bits.buffer);
+}
+
+/** A matrix in the other order. @param shape of `values` */
+export function transposed(values: Float32Array, shape: readonly number[]): Float32Array {
+  const [rows = 0, columns = 0] = shape;
+  const turned = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      turned[column * rows + row] = values[row * columns + column]!;
+    }
+  }
+  return turned;
 }
 
 async function readPlace(

@@ -10,7 +10,7 @@ import type {
   PolicyProgram,
   PolicyReference,
 } from "../policy/context-policy.ts";
-import { refuseScaledRotations } from "../policy/scaled-rotations.ts";
+import { refuseLearnedPositions, refuseScaledRotations } from "../policy/scaled-rotations.ts";
 import type { StepResult } from "../types.ts";
 import type { HandleStep } from "./decoder-pass.ts";
 import { type DecoderStart, type DecoderWorker, openDecoderWorker } from "./decoder-worker.ts";
@@ -138,6 +138,7 @@ class DecoderPrograms implements DecoderService {
     }
     if (attention)
       refuseScaledRotations("a context policy that renumbers tokens", this.#start.config);
+    if (attention?.keys === "raw") refuseLearnedPositions(policy.name, this.#start.config);
     await this.#closeIdle();
     const opened = await openProgram(this.#start, policy, program);
     opened.lastUse = ++this.#clock;

@@ -70,6 +70,7 @@ export class StepInputs {
       ids: session.bind("int32", rows.ids, [pass.batch, pass.time]),
       lengths: session.bind("int32", rows.lengths, [pass.batch]),
       ...this.#counted(rows),
+      ...this.#positions(pass, rows),
       ...this.#attention(pass, rows),
       ...this.#embeddings(pass),
       ...resultFeeds(session, pass),
@@ -93,6 +94,13 @@ export class StepInputs {
     if (!config.experts) return {};
     const counted = Float32Array.from(parents, (parent) => (parent === -2 ? 0 : 1));
     return { counted: session.bind("float32", counted, [counted.length]) };
+  }
+
+  /** For learned positions: the row of the table of each new row. */
+  #positions({ batch, time }: Pass, { positions }: Rows): StepFeeds {
+    const { config, session } = this.#parts;
+    if (config.learnedPositions === undefined) return {};
+    return { positions: session.bind("int32", positions, [batch, time]) };
   }
 
   #rotations({ batch, time }: Pass, rows: Rows): StepFeeds {

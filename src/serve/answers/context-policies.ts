@@ -1,7 +1,7 @@
 /** Context policies of requests: those that the server was started with. */
 import { parseContextPolicy } from "../../context/policies/named-policies.ts";
 import type { ContextPolicy } from "../../model/policy/context-policy.ts";
-import { longestSequence, underContextPolicy } from "../../model/policy/policy-view.ts";
+import { longestUnderPolicy, underContextPolicy } from "../../model/policy/policy-view.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import type { ServeContext } from "../context.ts";
 import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
@@ -58,7 +58,7 @@ export function contextLengthUnder(
   { model }: Pick<ServeContext, "model">,
   policy: ContextPolicy | undefined,
 ): number {
-  return policy ? longestSequence : model.contextLength;
+  return policy ? longestUnderPolicy(model.config) : model.contextLength;
 }
 
 /**

@@ -30,7 +30,7 @@ export function hashedWeights(
 ): Float32Array {
   const size = shape.reduce((product, length) => product * length, 1);
   const seed = hashText(name);
-  const isNorm = /norm\.weight$/.test(name);
+  const isNorm = /(norm|ln_[12f])\.weight$/.test(name);
   const [centre, deviation] = isNorm ? [normCentre, 0.3] : [0, deviationOf(name, shape)];
   const width = deviation * Math.sqrt(3);
   return Float32Array.from({ length: size }, (_, at) => centre + width * hashNumber(seed, at));
@@ -39,9 +39,15 @@ export function hashedWeights(
 function deviationOf(name: string, shape: readonly number[]): number {
   if (/bias$/.test(name)) return 0.3;
   if (/sinks$/.test(name)) return 1.5;
-  if (/embed_tokens|shared|relative_attention_bias/.test(name)) return 1;
-  // gpt-oss stores its experts as [inputs, outputs].
-  const inputs = /experts\.\w+_proj$/.test(name) ? shape.at(-2)! : shape.at(-1)!;
-  const gain = /[qk]_proj|qkv_proj/.test(name) ? 1.4 : /router|gate\.weight/.test(name) ? 1.8 : 1.2;
+  if (/embed_tokens|embed_in|wte|wpe|shared|relative_attention_bias/.test(name)) return 1;
+  // gpt-oss stores its experts as [inputs, outputs], GPT-2 all matrices.
+  const inputs = /experts\.\w+_proj$|\.c_(attn|proj|fc)\.weight$/.test(name)
+    ? shape.at(-2)!
+    : shape.at(-1)!;
+  const gain = /[qk]_proj|qkv_proj|c_attn|query_key_value/.test(name)
+    ? 1.4
+    : /router|gate\.weight/.test(name)
+      ? 1.8
+      : 1.2;
   return gain / Math.sqrt(inputs);
 }

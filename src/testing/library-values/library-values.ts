@@ -7,6 +7,8 @@ export interface LibraryValues {
   readonly config: ModelConfig;
   /** Of an encoder-decoder: whether a head of its own is stored. */
   readonly ownHead?: boolean;
+  /** Tensors that published files hold besides, and that are no weights: names and shapes. */
+  readonly masks?: readonly (readonly [string, number[]])[];
   /** Logits of the tokens 0 to 5 after the 10th and after the last token of the text. */
   readonly middle: readonly number[];
   readonly last: readonly number[];

@@ -7,6 +7,7 @@ import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { bertJson } from "./bert-vocabulary.ts";
 import { byT5Json, isByT5Config } from "./byt5-tokenizer.ts";
+import { addedTokensName, bytePairJson, mergesName } from "./byte-pair-vocabulary.ts";
 import { describeValue } from "./json-reader.ts";
 import { applySentencePieceClass } from "./sentencepiece-classes.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
@@ -31,7 +32,8 @@ export interface LoadTokenizerOptions {
 
 /**
  * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
- * or a tiktoken rank file, told apart by their content, or BERT's `vocab.txt`.
+ * or a tiktoken rank file, told apart by their content, BERT's `vocab.txt`, or GPT-2's `vocab.json` with its `merges.txt`
+ * (also RoBERTa's; `added_tokens.json` is read beside them).
  *
  * A folder whose `tokenizer_config.json`, or else `config.json`, names ByT5's tokenizer needs no such file. In a folder
  * `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
@@ -80,6 +82,21 @@ export async function loadTokenizer(
         modelConfig: await readJson(join(folder, "config.json")),
       };
       return createTokenizer(bertJson(new TextDecoder().decode(bytes), read, file), settings);
+    }
+    case "byte-pairs": {
+      const mergesPath = join(dirname(file), mergesName);
+      const merges = await readText(mergesPath);
+      if (merges === undefined) throw notFound(mergesPath, `the merges of ${basename(file)}`);
+      const read = {
+        vocabulary: parseJson(new TextDecoder().decode(bytes), file),
+        merges,
+        tokenizerConfig: files.config,
+        specialTokensMap: files.specialTokensMap,
+        addedTokens: await readJson(join(folder, addedTokensName)),
+        modelConfig: await readJson(join(folder, "config.json")),
+      };
+      const { json, settings: own } = bytePairJson(read, settings, file);
+      return createTokenizer(json, own);
     }
     case "json":
       return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);

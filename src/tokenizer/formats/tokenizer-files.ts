@@ -2,6 +2,7 @@
 import { JetonError } from "../../core/error.ts";
 import { bertVocabularyName } from "./bert-vocabulary.ts";
 import { classFileNames, isByT5Config } from "./byt5-tokenizer.ts";
+import { addedTokensName, bytePairVocabularyName, mergesName } from "./byte-pair-vocabulary.ts";
 import { classNameOf } from "./tokenizer-class.ts";
 
 /** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
@@ -11,6 +12,7 @@ export const vocabularyFileNames: readonly string[] = [
   "spiece.model",
   "sentencepiece.bpe.model",
   bertVocabularyName,
+  bytePairVocabularyName,
 ];
 
 /** Names of the files that are read beside the vocabulary, in a folder and beside a named file. */
@@ -18,10 +20,12 @@ export const settingsFileNames: readonly string[] = [
   "tokenizer_config.json",
   "special_tokens_map.json",
   "chat_template.jinja",
+  mergesName,
+  addedTokensName,
 ];
 
 /** The format of a vocabulary file. */
-export type VocabularyFormat = "json" | "sentencepiece" | "tiktoken" | "bert";
+export type VocabularyFormat = "json" | "sentencepiece" | "tiktoken" | "bert" | "byte-pairs";
 
 /** A file of a tokenizer. */
 export interface TokenizerFile {
@@ -33,7 +37,7 @@ export interface TokenizerFile {
 }
 
 /**
- * Recognizes a vocabulary file by its first bytes, and BERT's by its name; everything else is read as JSON.
+ * Recognizes a vocabulary file by its first bytes, BERT's and GPT-2's by their names; everything else is read as JSON.
  *
  * @param name the file's name, without its folder
  */
@@ -43,7 +47,8 @@ export function recognizeVocabulary(bytes: Uint8Array, name: string): Vocabulary
   // A SentencePiece model begins with its first piece: field 1, its length, field 1 inside.
   const isPiece = bytes[0] === 0x0a && bytes[2] === 0x0a && (bytes[3] ?? 0) < bytes[1]!;
   if (isPiece) return "sentencepiece";
-  return name === bertVocabularyName ? "bert" : "json";
+  if (name === bertVocabularyName) return "bert";
+  return name === bytePairVocabularyName ? "byte-pairs" : "json";
 }
 
 /** Whether a folder's file of this name is a vocabulary. */
@@ -182,7 +187,7 @@ async function nameVocabulary(path: string): Promise<string> {
     const format = recognizeVocabulary(buffer.subarray(0, bytesRead), name);
     // The name of a rank file says which encoding it is.
     if (format === "tiktoken") return name.endsWith(".tiktoken") ? name : `${name}.tiktoken`;
-    if (format === "bert") return name;
+    if (format === "bert" || format === "byte-pairs") return name;
     if (format === "json") return "tokenizer.json";
     return vocabularyFileNames.includes(name) && name.endsWith(".model") ? name : "tokenizer.model";
   } finally {

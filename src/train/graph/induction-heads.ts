@@ -238,7 +238,8 @@ function hasCapacity(config: DecoderConfig): boolean {
     config.headDim >= 32 &&
     config.normPlacement === "pre" &&
     config.qkNorm === "none" &&
-    !config.fusedProjections &&
+    config.qkvLayout === "separate" &&
+    config.feedForward === "gated" &&
     !config.tieWordEmbeddings
   );
 }

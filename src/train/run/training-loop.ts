@@ -140,7 +140,10 @@ async function exportRun(run: RunFolder, parts: TrainedParts): Promise<TrainedLa
   await exportModel(result.modelFolder, {
     config: completeConfig(settings.config, architecture),
     parameters: new Map(
-      [...parameters].map(([name, value]) => [architecture.storedName?.(name) ?? name, value]),
+      [...parameters].map(([name, value]) => [
+        architecture.storedName?.(name) ?? name,
+        architecture.storedValue?.(name, value) ?? value,
+      ]),
     ),
     tokenizer: tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
