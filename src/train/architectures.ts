@@ -24,7 +24,11 @@ import {
   wordParameterShapes,
 } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { initializeEncoder, withFixedParameters } from "./encoder/encoder-parameters.ts";
+import {
+  checkTrainable,
+  initializeEncoder,
+  withFixedParameters,
+} from "./encoder/encoder-parameters.ts";
 import {
   maskedLanguageModelGraph,
   maskedLanguageModelInputs,
@@ -138,6 +142,7 @@ function isT5(file: ModelConfig): boolean {
 
 function encoderArchitecture(file: ModelConfig): Architecture {
   const config = encoderConfig(file);
+  checkTrainable(config);
   const { family } = config;
   const parameters = maskedLanguageModelShapes(config);
   return {
