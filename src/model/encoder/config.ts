@@ -378,7 +378,9 @@ const eurobertPoolings: Readonly<Record<string, HeadOptions["classifierPooling"]
 
 function classifierPooling(fields: Fields): HeadOptions["classifierPooling"] {
   const isEurobert = fields["model_type"] === eurobertFamily;
-  const key = "classifier_pooling";
+  // Published files have the name of their authors, which transformers 5.18 does not read.
+  const isOld = isEurobert && !given(fields["classifier_pooling"]);
+  const key = isOld ? "clf_pooling" : "classifier_pooling";
   const stated = fields[key] ?? (isEurobert ? "late" : "cls");
   const known = isEurobert ? eurobertPoolings : { cls: "cls" as const, mean: "mean" as const };
   const own = Object.entries(known).find(([name]) => name === stated);

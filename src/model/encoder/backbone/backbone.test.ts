@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../../core/index.ts";
 import { randomReferenceTensors } from "../../../testing/random-weights.ts";
+import { activate } from "../../../testing/reference-activation.ts";
+import { multiply } from "../../../testing/reference-arithmetic.ts";
 import { roundToDtype, writeReferenceCheckpoint } from "../../../testing/reference-checkpoint.ts";
 import { readReference, type Sees } from "../../../testing/reference-encoder/reference-backbone.ts";
 import {
@@ -56,6 +58,7 @@ const modules = (...kinds: string[]) =>
 async function writeFolder(
   config: Record<string, unknown>,
   files: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, number[]>> = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), "jeton-backbone-"));
   made.push(folder);
@@ -65,6 +68,12 @@ async function writeFolder(
       { shape, data: roundToDtype(data, "F32") },
     ]),
   );
+  for (const [name, shape] of Object.entries(more)) {
+    const random = createRandom(9, name);
+    const length = shape.reduce((a, b) => a * b, 1);
+    const data = Float64Array.from({ length }, () => Math.fround(random.normal() / 4));
+    tensors.set(name, { shape, data });
+  }
   writeReferenceCheckpoint(folder, { config, tensors }, { dtype: "F32", shards: 1 });
   const words = ["a rose is a rose. king queen [ ] !"];
   await saveTokenizer(
@@ -148,6 +157,95 @@ describe.each(cases)("%s", (_, config, sees) => {
       expect(cosine(together[index]!.embedding!.data, embedding!.data)).toBeGreaterThan(0.99);
       expect(await run(model)(ids)).toEqual(together[index]);
     }
+  });
+});
+
+// `modeling_eurobert.py` of transformers 5.18.0.
+describe("EuroBERT", () => {
+  const file = configOf(llama, { attention_bias: true });
+  const own = { ...file, model_type: "eurobert", pad_token_id: 1 };
+  const noModules = { "modules.json": undefined, "1_Pooling/config.json": undefined };
+  const [ids] = texts as [number[]];
+  type Opened = Awaited<ReturnType<typeof writeFolder>>;
+  const statesOf = ({ tensors }: Opened) =>
+    readReference(file, tensors, ids, both).map((x) => [...x]);
+  const product = ({ tensors }: Opened, name: string, x: readonly number[]): number[] => {
+    const bias = tensors.get(`${name}.bias`)?.data ?? null;
+    return [...multiply(tensors.get(`${name}.weight`)!.data, Float64Array.from(x), bias)];
+  };
+  const mean = (rows: readonly (readonly number[])[]): number[] =>
+    rows[0]!.map((_, at) => rows.reduce((sum, row) => sum + row[at]!, 0) / rows.length);
+
+  test("states equal those of the float64 program", async () => {
+    const opened = await writeFolder(file, { ...noModules, "config.json": own });
+    await using model = await loadEncoder(opened.folder, options);
+    const { states } = await model.run({ ids, outputs: ["states"] });
+    expect(difference(states!.data, statesOf(opened).flat())).toBeLessThan(1e-4);
+    expect(model.heads).toEqual([]);
+    expect((await openModel(opened.folder, options).then(closed)).kind).toBe("encoder");
+  });
+
+  const closed = async (opened: Awaited<ReturnType<typeof openModel>>) => {
+    await opened.model.close();
+    return opened;
+  };
+
+  test.each([false, true])("masked tokens, tied %s", async (tied) => {
+    const architectures = ["EuroBertForMaskedLM"];
+    const config = { ...own, architectures, tie_word_embeddings: tied };
+    const opened = await writeFolder(
+      { ...file, tie_word_embeddings: tied },
+      { ...noModules, "config.json": config },
+      { "lm_head.bias": [sizes.vocabulary] },
+    );
+    const table = tied ? "model.embed_tokens" : "lm_head";
+    opened.tensors.set(`${table}.bias`, opened.tensors.get("lm_head.bias")!);
+    await using model = await loadEncoder(opened.folder, options);
+    const { masked } = await model.run({ ids, outputs: ["masked"], rows: [3] });
+    const expected = product(opened, table, statesOf(opened)[3]!);
+    expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test.each([
+    [{ clf_pooling: "bos" }, "bos"],
+    [{ classifier_pooling: "mean", clf_pooling: "bos" }, "mean"],
+    [{ classifier_pooling: "late" }, "late"],
+    [{}, "late"],
+  ])("classes of texts: %j", async (stated, pooling) => {
+    const id2label = { 0: "a", 1: "b", 2: "c" };
+    const architectures = ["EuroBertForSequenceClassification"];
+    const opened = await writeFolder(
+      file,
+      { ...noModules, "config.json": { ...own, ...stated, architectures, id2label } },
+      {
+        "dense.weight": [sizes.width, sizes.width],
+        "dense.bias": [sizes.width],
+        "classifier.weight": [3, sizes.width],
+        "classifier.bias": [3],
+      },
+    );
+    await using model = await loadEncoder(opened.folder, options);
+    const { sequence } = await model.run({ ids, outputs: ["sequence"] });
+    const states = statesOf(opened);
+    const classes = (x: readonly number[]): number[] => {
+      const active = product(opened, "dense", x).map((value) => activate(value, "gelu"));
+      return product(opened, "classifier", active);
+    };
+    const expected = {
+      bos: () => classes(states[0]!),
+      mean: () => classes(mean(states)),
+      late: () => mean(states.map(classes)),
+    }[pooling]!();
+    expect(difference(sequence!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test("a pooling of classes that it does not have", async () => {
+    const config = { ...own, classifier_pooling: "cls" };
+    const { folder } = await writeFolder(file, { ...noModules, "config.json": config });
+    await expect(loadEncoder(folder, options)).rejects.toMatchObject({
+      code: "model-config-invalid",
+      message: expect.stringContaining("bos or mean or late"),
+    });
   });
 });
 
