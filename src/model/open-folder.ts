@@ -1,5 +1,7 @@
 /** Opens any checkpoint folder and says what it is. */
 import { loadNamedEncoder } from "./encoder/load-encoder.ts";
+import { diskFolder } from "./encoder/sentence/disk-folder.ts";
+import { hasModuleList } from "./encoder/sentence/sentence-folder.ts";
 import type { LoadedEncoder } from "./encoder/types.ts";
 import { loadNamedModel } from "./load-model.ts";
 import { checkLoadOptions } from "./load-options.ts";
@@ -48,9 +50,10 @@ export async function openModel(
   }
 }
 
-async function readKind({ checkpoint }: NamedCheckpoint): Promise<ModelKind> {
+async function readKind({ checkpoint, folder }: NamedCheckpoint): Promise<ModelKind> {
   try {
-    return modelKind(checkpoint.config);
+    const hasModules = await hasModuleList(diskFolder(folder));
+    return modelKind(checkpoint.config, { hasModules });
   } catch (error) {
     await checkpoint.close();
     throw error;

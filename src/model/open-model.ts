@@ -276,7 +276,7 @@ function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
 }
 
 /** The same with stacked experts as parts of their own, decoded where they are encoded or transposed. */
-function splitStored(stored: StoredTensors, config: DecoderConfig): StoredTensors {
+export function splitStored(stored: StoredTensors, config: DecoderConfig): StoredTensors {
   const tensors = readableEntries(stored.tensors, config);
   if (tensors === stored.tensors) return stored;
   const files = new Map(

@@ -28,7 +28,11 @@ import {
   wordParameterShapes,
 } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { initializeEncoder, withFixedParameters } from "./encoder/encoder-parameters.ts";
+import {
+  checkTrainable,
+  initializeEncoder,
+  withFixedParameters,
+} from "./encoder/encoder-parameters.ts";
 import {
   maskedLanguageModelGraph,
   maskedLanguageModelInputs,
@@ -144,6 +148,7 @@ function isT5(file: ModelConfig): boolean {
 
 function encoderArchitecture(file: ModelConfig): Architecture {
   const config = encoderConfig(file);
+  checkTrainable(config);
   const { family } = config;
   const parameters = maskedLanguageModelShapes(config);
   return {

@@ -46,6 +46,17 @@ describe("jeton inspect", () => {
     expect(below!.status).toBe(0);
   });
 
+  test("a decoder beside modules.json is an encoder", async () => {
+    const path = join(folder, "sentences");
+    createRandomCheckpoint(path, { family: "qwen3", seed: 1 });
+    const before = await inspect(path);
+    const type = "sentence_transformers.models.Transformer";
+    writeFileSync(join(path, "modules.json"), JSON.stringify([{ path: "", type }]));
+    const { model } = await inspect(path);
+    expect(before.model).toMatchObject({ kind: "decoder", keyValueHeads: 2 });
+    expect(model).toEqual({ ...before.model, kind: "encoder" });
+  });
+
   test.each(Object.keys(referenceFamilies))("%s: counts what the files hold", async (family) => {
     const path = join(folder, family);
     const { config, tensors } = createRandomCheckpoint(path, {

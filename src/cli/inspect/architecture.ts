@@ -8,6 +8,7 @@ import {
 import { JetonError } from "../../core/error.ts";
 import {
   byte2WordConfig,
+  type DecoderConfig,
   decoderConfig,
   type EncoderConfig,
   encoderConfig,
@@ -44,11 +45,18 @@ export interface ArchitectureDescription {
   readonly slidingLayers: number | null;
 }
 
-/** What a model is with the defaults of its family; for an unsupported model the fields as written. */
-export function describeArchitecture(config: ModelConfig): ArchitectureDescription {
+/**
+ * What a model is with the defaults of its family; for an unsupported model the fields as written.
+ *
+ * @param hasModules whether `modules.json` lies beside the file
+ */
+export function describeArchitecture(
+  config: ModelConfig,
+  hasModules: boolean,
+): ArchitectureDescription {
   const file = describeFields(textConfig(config));
   try {
-    return { ...file, ...readArchitecture(config), runs: true, reason: null };
+    return { ...file, ...readArchitecture(config, hasModules), runs: true, reason: null };
   } catch (error) {
     if (!JetonError.isInstance(error)) throw error;
     return { ...file, kind: null, runs: false, reason: error.message };
@@ -58,7 +66,7 @@ export function describeArchitecture(config: ModelConfig): ArchitectureDescripti
 type Read = Partial<ArchitectureDescription> & Pick<ArchitectureDescription, "kind">;
 
 /** @throws JetonError for a configuration that jeton cannot run */
-function readArchitecture(config: ModelConfig): Read {
+function readArchitecture(config: ModelConfig, hasModules: boolean): Read {
   if (isWordModel(config)) {
     wordModelConfig(config);
     return { kind: "decoder" };
@@ -67,9 +75,13 @@ function readArchitecture(config: ModelConfig): Read {
     byte2WordConfig(config);
     return { kind: "encoder of words" };
   }
-  const kind = modelKind(config);
-  if (kind === "encoder") return { kind, ...describeEncoder(encoderConfig(config)) };
-  if (kind === "decoder") return describeDecoder(config);
+  const kind = modelKind(config, { hasModules });
+  if (kind === "encoder") {
+    const encoder = encoderConfig(config, { hasModules });
+    const { backbone } = encoder;
+    return { kind, ...(backbone ? describeDecoder(backbone) : describeEncoder(encoder)) };
+  }
+  if (kind === "decoder") return { kind, ...describeDecoder(decoderConfig(config)) };
   const { encoder } = seq2seqConfig(config);
   // Their positions are relative, and have no end.
   return { kind: "encoder-decoder", ...describeEncoder(encoder), contextLength: null };
@@ -89,12 +101,10 @@ function describeEncoder(config: EncoderConfig): Omit<Read, "kind"> {
   };
 }
 
-function describeDecoder(config: ModelConfig): Read {
-  const decoder = decoderConfig(config);
+function describeDecoder(decoder: DecoderConfig): Omit<Read, "kind"> {
   const [rope] = decoder.ropes;
   const windows = decoder.layers.flatMap(({ slidingWindow }) => slidingWindow ?? []);
   return {
-    kind: "decoder",
     contextLength: decoder.contextLength,
     layers: decoder.layers.length,
     hiddenSize: decoder.hiddenSize,

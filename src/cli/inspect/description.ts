@@ -9,6 +9,8 @@ import {
   weightsIndexName,
 } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/error.ts";
+import { diskFolder } from "../../model/encoder/sentence/disk-folder.ts";
+import { hasModuleList } from "../../model/encoder/sentence/sentence-folder.ts";
 import { defaultFormat } from "../../model/index.ts";
 import { hasChatTemplate, loadTokenizer } from "../../tokenizer/index.ts";
 import { type ArchitectureDescription, describeArchitecture } from "./architecture.ts";
@@ -74,7 +76,8 @@ export async function describeModel(name: string, path: string): Promise<ModelDe
       details: { path, expected: "config.json, *.safetensors, tokenizer.json", found: [...files] },
     });
   }
-  const model = config === undefined ? null : describeArchitecture(config);
+  const hasModules = await hasModuleList(diskFolder(path));
+  const model = config === undefined ? null : describeArchitecture(config, hasModules);
   return { name: displayName(name, absolute), path: absolute, model, weights, tokenizer };
 }
 

@@ -39,7 +39,7 @@ export interface RopeConfig {
 
 /** Attention of one layer. */
 export interface LayerConfig {
-  /** A query sees keys less than this many positions back; undefined: all. */
+  /** A query sees keys less than this many positions back (of a bidirectional decoder: away); undefined: all. */
   readonly slidingWindow: number | undefined;
   /** Index into `DecoderConfig.ropes`; undefined: the layer rotates nothing. */
   readonly rope: number | undefined;
@@ -67,6 +67,8 @@ export interface DecoderConfig {
   readonly headDim: number;
   /** Attention of each layer, first layer first. */
   readonly layers: readonly LayerConfig[];
+  /** True: tokens see those behind them too, so that it makes vectors and writes nothing. Default false. */
+  readonly bidirectional?: boolean;
   /** The experts of sparse layers; undefined where no layer is sparse. */
   readonly experts: ExpertsConfig | undefined;
   /** The distinct rotations of the layers. */
@@ -143,14 +145,29 @@ const maxLayers = 10_000;
 /** Values of `model_type` that `decoderConfig` understands. */
 export const decoderFamilies: readonly string[] = Object.keys(familyDefaults);
 
+/** Options of `decoderConfig`. */
+export interface DecoderConfigOptions {
+  /** True: a decoder whose tokens see those behind them is described too. Default false: it is refused. */
+  readonly allowsBidirectional?: boolean;
+}
+
 /**
  * Describes the decoder of a `config.json`. Keys that the file leaves out have the values of the
  * family's config class, as in transformers; a nested `text_config` may be as short as these allow.
  *
  * @throws JetonError `model-family-unknown`, `model-config-invalid`
  */
-export function decoderConfig(file: ModelConfig): DecoderConfig {
+export function decoderConfig(
+  file: ModelConfig,
+  { allowsBidirectional = false }: DecoderConfigOptions = {},
+): DecoderConfig {
   const { family, fields } = readFamily(file);
+  const seesBehind = seesBehindItself(family, fields);
+  if (seesBehind && !allowsBidirectional) {
+    const key = fields["is_causal"] === false ? "is_causal" : bidirectionalKey;
+    const expected = `${key === "is_causal"}: tokens see those behind them, so that loadEncoder opens this model`;
+    throw invalid(key, fields[key], expected);
+  }
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const hiddenSize = count("hidden_size");
   const heads = count("num_attention_heads");
@@ -176,6 +193,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     numKeyValueHeads: kvHeads,
     headDim,
     layers,
+    ...(seesBehind && { bidirectional: true }),
     experts: layers.some(({ sparse }) => sparse) ? experts : undefined,
     ropes,
     contextLength: contextLength(fields, ropes),
@@ -256,13 +274,46 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
     ...withSharedNames(family, withExpertCount(family, config)),
     ...defaultScaling(family, config),
   };
-  if (family.startsWith("gemma") && flag(fields, "use_bidirectional_attention")) {
-    throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
-  }
   if (family === "gpt2" && flag(fields, "add_cross_attention")) {
     throw invalid("add_cross_attention", true, "false: there is no encoder to attend to");
   }
   return { family, fields };
+}
+
+/** Gemma's key. */
+const bidirectionalKey = "use_bidirectional_attention";
+
+/** Whether a `config.json` of a decoder's family says that tokens see those behind them. */
+export function isBidirectional(file: ModelConfig): boolean {
+  const { family, fields } = readFamily(file);
+  return seesBehindItself(family, fields);
+}
+
+/**
+ * Whether tokens see those behind them: `is_causal` of any family, and Gemma 3's own key.
+ *
+ * Source: transformers 5.18, `create_causal_mask` and `Gemma3TextModel.forward`.
+ *
+ * @throws JetonError `model-config-invalid` for the key in Gemma 1 and 2, which is read there only where no text is
+ *   filled up: a text alone would be seen as a whole, and one in a batch from the left
+ */
+function seesBehindItself(family: string, fields: Fields): boolean {
+  const own = family.startsWith("gemma") && flag(fields, bidirectionalKey);
+  if (own && family !== "gemma3_text") throw invalid(bidirectionalKey, true, `false in ${family}`);
+  return own || !flag(fields, "is_causal", true);
+}
+
+/**
+ * The window of layers that have one, as `LayerConfig.slidingWindow`. Gemma 3 halves it where tokens see those behind them;
+ * `is_causal` counts the last position in.
+ *
+ * Source: transformers 5.18, `Gemma3TextConfig.__post_init__`, `sliding_window_bidirectional_overlay`.
+ */
+function windowOf(family: string, fields: Fields): number {
+  const window = positive(fields, "sliding_window", Number.isSafeInteger);
+  const isHalved = family === "gemma3_text" && flag(fields, bidirectionalKey);
+  const own = isHalved ? Math.floor(window / 2) + 1 : window;
+  return flag(fields, "is_causal", true) ? own : own + 1;
 }
 
 /** gpt-oss extends its context by YaRN unless the file names a rotation; null names none. */
@@ -290,8 +341,7 @@ function describeLayers(
   if (count > maxLayers) throw invalid("num_hidden_layers", count, `at most ${maxLayers}`);
   const ropes: RopeConfig[] = [];
   const layers = layerKinds(family, fields, count).map((kind, index): LayerConfig => {
-    const slidingWindow =
-      kind === "sliding" ? positive(fields, "sliding_window", Number.isSafeInteger) : undefined;
+    const slidingWindow = kind === "sliding" ? windowOf(family, fields) : undefined;
     if (!rotatesLayer(family, fields, index)) {
       const divides = family === "gpt2" && flag(fields, "scale_attn_by_inverse_layer_idx");
       const divisor = divides ? { scoreDivisor: index + 1 } : {};

@@ -81,7 +81,8 @@ export function decoderHead(config: DecoderConfig, weights: DecoderWeights, x: T
   return headLogits(config, weights, finalNorm(config, weights, x));
 }
 
-function finalNorm(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
+/** The norm behind the last layer. */
+export function finalNorm(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
   return norm({ config, weights }, x, decoderNames.finalNorm);
 }
 

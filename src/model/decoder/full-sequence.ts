@@ -3,6 +3,7 @@
  * reading a text once.
  */
 import {
+  abs,
   add,
   and,
   broadcastTo,
@@ -83,6 +84,8 @@ export interface DecodeFullSequenceOptions {
    * see those of them whose position lies within it. Default: itself and all before it.
    */
   visible?: Tensor;
+  /** Added to the scores of keys, besides what tokens see: `[batch, 1, 1, time]`. Default: nothing. */
+  keyMask?: Tensor;
   /** Attention of every layer, which may read the masks or have its own. Default: to all tokens before. */
   attend?: Attention;
   /** How sparse layers compute their experts. Default: all of them, without a capacity. */
@@ -144,7 +147,7 @@ export const attendFullSequence: Attention = (input) => {
 function maskMaker(
   config: DecoderConfig,
   [batch, time]: readonly [Tensor["shape"][number], Tensor["shape"][number]],
-  { segments, positions, visible }: DecodeFullSequenceOptions,
+  { segments, positions, visible, keyMask }: DecodeFullSequenceOptions,
 ): LayerContext["masks"] {
   const group = config.numAttentionHeads / config.numKeyValueHeads;
   const made = new Map<number | undefined, { past: Tensor; fresh: Tensor }>();
@@ -153,18 +156,14 @@ function maskMaker(
     if (!masks) {
       let seen = visible
         ? visibleWithin(window, visible, positions)
-        : reshape(causalMask(time, time, window === undefined ? {} : { window }), [
-            1,
-            1,
-            time,
-            time,
-          ]);
+        : reshape(ownMask(config, time, window), [1, 1, time, time]);
       if (segments) {
         const own = reshape(segments, [batch, 1, time, 1]);
         const others = reshape(segments, [batch, 1, 1, time]);
         seen = and(seen, or(equal(own, others), equal(others, everyDocument)));
       }
-      const mask = where(seen, 0, Number.NEGATIVE_INFINITY);
+      const unseen = where(seen, 0, Number.NEGATIVE_INFINITY);
+      const mask = keyMask ? add(unseen, keyMask) : unseen;
       // Rows of the query heads that share a kv head follow each other.
       const fresh = group === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
       masks = { past: fresh, fresh };
@@ -172,6 +171,18 @@ function maskMaker(
     }
     return masks;
   };
+}
+
+/** Which keys a query sees by their places, bool `[time, time]`. */
+function ownMask(
+  { bidirectional = false }: DecoderConfig,
+  time: Tensor["shape"][number],
+  window: number | undefined,
+): Tensor {
+  if (!bidirectional) return causalMask(time, time, window === undefined ? {} : { window });
+  const distance = abs(subtract(reshape(range(time), [1, time]), reshape(range(time), [time, 1])));
+  // No distance is below 0.
+  return window === undefined ? less(-1, distance) : less(distance, window);
 }
 
 /** What of the given mask a layer sees: all of it, or tokens at less than `window` positions before the own one. */

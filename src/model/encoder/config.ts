@@ -7,9 +7,14 @@
  */
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
-import { decoderFamilies, type RopeConfig } from "../decoder/config.ts";
+import { type DecoderConfig, decoderFamilies, type RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import {
+  backboneEncoderConfig,
+  eurobertFamily,
+  isBackboneConfig,
+} from "./backbone/backbone-config.ts";
 import { type ConvolutionConfig, describeConvolution } from "./deberta-convolution.ts";
 import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
@@ -71,6 +76,8 @@ export interface EncoderConfig extends Labels {
   readonly convolution?: ConvolutionConfig;
   /** Long convolutions in the place of attention. */
   readonly mixer?: MixerConfig | undefined;
+  /** A decoder whose layers stand in the place of the encoder's own. */
+  readonly backbone?: DecoderConfig | undefined;
   /** Longest sequence in tokens. */
   readonly contextLength: number;
   readonly norm: "layer" | "rms";
@@ -107,8 +114,8 @@ export interface EncoderConfig extends Labels {
 export interface HeadOptions {
   /** DeBERTa: of the pooler. */
   readonly poolerActivation: Activation;
-  /** ModernBERT: which positions a sequence head reads. */
-  readonly classifierPooling: "cls" | "mean";
+  /** ModernBERT and EuroBERT: which positions a sequence head reads; `late`: the mean is taken of what each gives. */
+  readonly classifierPooling: "cls" | "mean" | "late";
   /** ModernBERT: a bias of the prediction head's dense layer. */
   readonly classifierBias: boolean;
   readonly classifierActivation: Activation;
@@ -124,11 +131,26 @@ export const encoderFamilies: readonly string[] = [
   ...Object.keys(encoderDefaults),
   ...t5Families,
   mixerFamily,
+  eurobertFamily,
 ];
 
-/** Whether a `config.json` describes an encoder that `encoderConfig` reads. */
-export function isEncoderConfig(file: ModelConfig): boolean {
-  return encoderFamilies.includes(familyName(textConfig(file)));
+/** Options of `encoderConfig`. */
+export interface EncoderConfigOptions {
+  /** Whether `modules.json` lies beside the file: a decoder is the backbone of a sentence encoder then. Default false. */
+  readonly hasModules?: boolean;
+}
+
+/**
+ * Whether a `config.json` describes an encoder that `encoderConfig` reads.
+ *
+ * @throws JetonError `model-config-invalid`
+ */
+export function isEncoderConfig(
+  file: ModelConfig,
+  { hasModules = false }: EncoderConfigOptions = {},
+): boolean {
+  const isOwn = encoderFamilies.includes(familyName(textConfig(file)));
+  return isOwn || isBackboneConfig(file, hasModules);
 }
 
 function familyName(config: Fields): string {
@@ -143,9 +165,17 @@ function familyName(config: Fields): string {
  *
  * @throws JetonError `model-family-unknown`, `model-config-invalid`
  */
-export function encoderConfig(file: ModelConfig): EncoderConfig {
+export function encoderConfig(
+  file: ModelConfig,
+  { hasModules = false }: EncoderConfigOptions = {},
+): EncoderConfig {
   const own: Fields = textConfig(file);
   const family = familyName(own);
+  if (isBackboneConfig(file, hasModules)) {
+    const task = encoderTask(file);
+    const described = backboneEncoderConfig(textConfig(file));
+    return { ...described, ...readLabels(own), task, headOptions: headOptions(own) };
+  }
   if (t5Families.includes(family)) {
     const task = encoderTask(file);
     return { ...t5EncoderConfig(own), ...readLabels(own), task, headOptions: headOptions(own) };
@@ -161,7 +191,9 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   const defaults = encoderDefaults[family];
   if (!defaults) {
     const isDecoder = decoderFamilies.includes(family);
-    const opener = isDecoder ? "; it is a decoder: loadModel opens it, jeton run runs it" : "";
+    const opener = isDecoder
+      ? "; it is a decoder: loadModel opens it, jeton run runs it; one that makes vectors has a modules.json beside its config.json"
+      : "";
     throw new JetonError(
       `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${family === "byte2word" ? "; loadByte2Word opens encoders of words" : opener}`,
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
@@ -338,14 +370,28 @@ function readActivation(key: string, name: unknown): Activation {
   throw invalid(key, name, activationNames.join(", "));
 }
 
+const eurobertPoolings: Readonly<Record<string, HeadOptions["classifierPooling"]>> = {
+  bos: "cls",
+  mean: "mean",
+  late: "late",
+};
+
+function classifierPooling(fields: Fields): HeadOptions["classifierPooling"] {
+  const isEurobert = fields["model_type"] === eurobertFamily;
+  // Published files have the name of their authors, which transformers 5.18 does not read.
+  const isOld = isEurobert && !given(fields["classifier_pooling"]);
+  const key = isOld ? "clf_pooling" : "classifier_pooling";
+  const stated = fields[key] ?? (isEurobert ? "late" : "cls");
+  const known = isEurobert ? eurobertPoolings : { cls: "cls" as const, mean: "mean" as const };
+  const own = Object.entries(known).find(([name]) => name === stated);
+  if (own) return own[1];
+  throw invalid(key, stated, Object.keys(known).join(" or "));
+}
+
 function headOptions(fields: Fields): HeadOptions {
-  const pooling = fields["classifier_pooling"] ?? "cls";
-  if (pooling !== "cls" && pooling !== "mean") {
-    throw invalid("classifier_pooling", pooling, "cls or mean");
-  }
   return {
     poolerActivation: readActivation("pooler_hidden_act", fields["pooler_hidden_act"] ?? "gelu"),
-    classifierPooling: pooling,
+    classifierPooling: classifierPooling(fields),
     classifierBias: fields["classifier_bias"] === true,
     classifierActivation: readActivation(
       "classifier_activation",

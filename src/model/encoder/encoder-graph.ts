@@ -37,6 +37,10 @@ export type EncoderOutput = "states" | "embedding" | "vectors" | "sparse" | Head
 /** The input that says whether a result is wanted. */
 export const wanted = (output: EncoderOutput): string => `want.${output}`;
 
+/** Whether a program has the input `present`. */
+export const readsPresent = ({ mixer, backbone }: EncoderConfig): boolean =>
+  mixer !== undefined || backbone !== undefined;
+
 /** What an encoder's program is made of. */
 export interface EncoderGraphOptions {
   readonly config: EncoderConfig;
@@ -50,7 +54,7 @@ export interface EncoderGraphOptions {
  * The graph of a forward pass.
  *
  * Inputs: `ids`, `positions`, `types` int32 `[batch, time]`; `attended` float32 `[batch, time]`, 1 for
- * tokens that others see, and of a Monarch Mixer `present` likewise, 1 for positions of a text; the tables; `rows` int32 `[rows]`, flat positions whose tokens are predicted;
+ * tokens that others see, and where `readsPresent` says so `present` likewise, 1 for positions of a text; the tables; `rows` int32 `[rows]`, flat positions whose tokens are predicted;
  * `pool.weights` float32 `[batch, pools, time]`, by which states are added up; `pool.tokens` float32
  * `[batch, time]`, 1 for tokens of which the largest numbers are taken where `pool.max` bool `[pools]`
  * says so, for any of them if `pool.any-max`; a bool `want.NAME` for each output.
@@ -70,7 +74,7 @@ export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, E
     positions: int32(["batch", "time"]),
     types: int32(["batch", "time"]),
     attended: float32(["batch", "time"]),
-    ...(config.mixer && { present: float32(["batch", "time"]) }),
+    ...(readsPresent(config) && { present: float32(["batch", "time"]) }),
     ...encoderTableTypes(config),
     rows: int32(["rows"]),
     "pool.weights": float32(["batch", pools, "time"]),

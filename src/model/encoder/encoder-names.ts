@@ -3,6 +3,8 @@
  * (`bert.`, `roberta.`, …). Names of matrices and norms stand without `.weight` and `.bias`.
  */
 import { JetonError } from "../../core/index.ts";
+import { decoderNames } from "../decoder/decoder-names.ts";
+import { backboneMatrixGroups } from "./backbone/backbone-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { mixerFamily } from "./mixer/mixer-config.ts";
 import { mixerMatrixGroups } from "./mixer/mixer-names.ts";
@@ -180,8 +182,15 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
   }),
 };
 
+/** Only the table of tokens: names of a decoder's layers are its own (`decoder-names.ts`). */
+const backbone: EncoderNames = {
+  ...bert,
+  tokens: decoderNames.embedding.replace(/\.weight$/, ""),
+};
+
 /** Names of an encoder's weights. */
 export function encoderNames(config: EncoderConfig): EncoderNames {
+  if (config.backbone) return backbone;
   const names = families[config.family];
   if (names) return names(config);
   throw new JetonError(`there are no names for the weights of the family "${config.family}"`, {
@@ -201,6 +210,7 @@ export function encoderMatrixGroups(config: EncoderConfig): (readonly string[])[
   if (config.mixer) {
     return [...config.layers.keys()].flatMap((index) => mixerMatrixGroups(config, index));
   }
+  if (config.backbone) return backboneMatrixGroups(config.backbone);
   const names = encoderNames(config);
   const groups = new Map<string, readonly string[]>();
   for (const index of config.layers.keys()) {

@@ -18,6 +18,7 @@ import {
 import { seesAny, windowMask } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
+import { embedBackboneIds, encodeBackbone } from "./backbone/backbone.ts";
 import type { EncoderConfig } from "./config.ts";
 import { addConvolution } from "./deberta-convolution.ts";
 import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
@@ -37,8 +38,8 @@ export interface EncoderInput {
   /** Added to the scores of keys: 0, or `maskedScore` where no token may look. `[batch, 1, 1, time]`. */
   readonly mask: Tensor;
   /**
-   * 1 for the positions of a text and 0 behind it, float32 `[batch, time]`: only a Monarch Mixer reads it, whose
-   * convolutions know no mask.
+   * 1 for the positions of a text and 0 behind it, float32 `[batch, time]`: a Monarch Mixer reads it, whose
+   * convolutions know no mask, and a decoder's layers, for which what stands behind a text is a text of its own.
    */
   readonly present?: Tensor | undefined;
   /** How a Monarch Mixer computes its kernels. Default `"float32"`, as trainings do. */
@@ -53,6 +54,7 @@ export function embedEncoderInput(
   weights: DecoderWeights,
   { ids, positions, types }: Pick<EncoderInput, "ids" | "positions" | "types">,
 ): Tensor {
+  if (config.backbone) return embedBackboneIds(config.backbone, weights, ids);
   const names = encoderNames(config);
   const rows = (name: string, at: Tensor): Tensor =>
     cast(gather(weights.table(weightOf(name)), at), "float32");
@@ -74,6 +76,7 @@ export function encodeEmbeddings(
   embeddings: Tensor,
   input: Pick<EncoderInput, "mask" | "present" | "kernelType" | "tables">,
 ): Tensor {
+  if (config.backbone) return encodeBackbone(config.backbone, weights, embeddings, input);
   const [batch, time] = embeddings.shape as [Dimension, Dimension];
   const context: EncoderContext = {
     config,

@@ -17,7 +17,7 @@ import { encoderHeads, tieRepeatedHead } from "./heads/heads.ts";
 import { addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
-import { readSentenceFolder } from "./sentence/sentence-folder.ts";
+import { hasModuleList, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
 import { withStoredLayout } from "./stored-layout.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
@@ -51,12 +51,14 @@ export async function loadNamedEncoder(
 ): Promise<LoadedEncoder> {
   const { signal, inline = false } = options;
   try {
-    const described = encoderConfig(opened.config);
+    const files = diskFolder(folder);
+    const hasModules = await hasModuleList(files);
+    const described = encoderConfig(opened.config, { hasModules });
     const checkpoint = nameEncoderTensors(described, opened);
     const laidOut = withStoredLayout(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(laidOut));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(folder), laidOut, {
+    const { sentence, tensors: own } = await readSentenceFolder(files, laidOut, {
       tokenizer,
       shape: (name) => checkpoint.tensors.get(name)?.shape,
     });

@@ -12,6 +12,7 @@ import {
   type ModelFiles,
   readConfigFiles,
   readTokenizerFiles,
+  splitStored,
 } from "../open-model.ts";
 import { bindBytes } from "../weights/bind-bytes.ts";
 import {
@@ -31,7 +32,7 @@ import { encoderHeads, tieRepeatedHead } from "./heads/heads.ts";
 import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import type { FolderFiles } from "./sentence/folder-files.ts";
-import { readSentenceFolder } from "./sentence/sentence-folder.ts";
+import { hasModuleList, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
 import { withStoredLayout } from "./stored-layout.ts";
 import { encoderStoredNames } from "./stored-names.ts";
@@ -72,11 +73,15 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
   const { files, weights, signal, onProgress } = options;
   signal?.throwIfAborted();
   const { config: configFile } = readConfigFiles(files);
-  const described = encoderConfig(configFile);
+  const modules = new MemoryFolder(options.readFile);
+  const hasModules = await hasModuleList(modules);
+  const described = encoderConfig(configFile, { hasModules });
   const tokenizer = readTokenizerFiles(files);
   const stored = parseWeights(weights);
   const names = encoderStoredNames(described, stored.tensors.keys());
-  const { tensors: named, bytes: namedBytes } = renameStored(stored, names);
+  const renamed = renameStored(stored, names);
+  const { backbone } = described;
+  const { tensors: named, bytes: namedBytes } = backbone ? splitStored(renamed, backbone) : renamed;
   const ownBytes = new Map(namedBytes);
   const laidOut = withStoredLayout(described, named);
   checkShapes(named, encoderParameterShapes(laidOut));
@@ -87,7 +92,6 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     hasFloat64: laidOut.mixer !== undefined,
   });
   const { threads = defaultThreads(device) } = options;
-  const modules = new MemoryFolder(options.readFile);
   const { sentence, tensors: own } = await readSentenceFolder(modules, laidOut, {
     tokenizer,
     shape: (name) => named.get(name)?.shape,

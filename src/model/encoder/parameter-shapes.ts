@@ -1,4 +1,5 @@
 /** The parameters of an encoder: names and shapes, as checkpoints store them behind the base prefix. */
+import { backboneParameterShapes } from "./backbone/backbone-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { addConvolutionShapes } from "./deberta-convolution.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
@@ -7,6 +8,7 @@ import { addMixerLayerShapes } from "./mixer/mixer-names.ts";
 /** Shapes of all parameters of an encoder without its heads, by name. */
 export function encoderParameterShapes(config: EncoderConfig): Map<string, number[]> {
   const { hiddenSize, embeddingSize, numAttentionHeads } = config;
+  if (config.backbone) return backboneParameterShapes(config.backbone);
   const names = encoderNames(config);
   const shapes = new Map<string, number[]>();
   const norm = (name: string, width: number): void => {

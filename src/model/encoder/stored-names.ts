@@ -5,6 +5,7 @@
  * `embeddings…`; checkpoints that were converted from TensorFlow call a norm's weights gamma and beta.
  */
 import type { Checkpoint } from "../../checkpoint/index.ts";
+import { nameTensors, storedNames } from "../decoder/stored-names.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
@@ -17,6 +18,7 @@ export function encoderStoredNames(
   stored: Iterable<string>,
 ): ReadonlyMap<string, string> {
   const names = [...stored];
+  if (config.backbone) return storedNames(names) ?? new Map(names.map((name) => [name, name]));
   if (config.family === "t5") return t5StoredNames(names);
   const table = weightOf(encoderNames(config).tokens);
   const tables = names.filter((name) => name === table || name.endsWith(`.${table}`));
@@ -56,7 +58,8 @@ function t5StoredNames(names: readonly string[]): ReadonlyMap<string, string> {
   return own;
 }
 
-/** A checkpoint's tensors by the encoder's names for them. */
+/** A checkpoint's tensors by the encoder's names for them, a backbone's stacked experts split. */
 export function nameEncoderTensors(config: EncoderConfig, checkpoint: Checkpoint): Checkpoint {
+  if (config.backbone) return nameTensors(checkpoint, config.backbone);
   return renameTensors(checkpoint, encoderStoredNames(config, checkpoint.tensors.keys()));
 }

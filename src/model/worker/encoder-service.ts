@@ -11,7 +11,13 @@ import {
   type TensorValueData,
 } from "../../tensor/index.ts";
 import type { EncoderConfig } from "../encoder/config.ts";
-import { type EncoderOutput, encoderGraph, fixedPools, wanted } from "../encoder/encoder-graph.ts";
+import {
+  type EncoderOutput,
+  encoderGraph,
+  fixedPools,
+  readsPresent,
+  wanted,
+} from "../encoder/encoder-graph.ts";
 import { encoderTables } from "../encoder/encoder-tables.ts";
 import { encoderHeads } from "../encoder/heads/heads.ts";
 import type { SentencePipeline } from "../encoder/sentence/sentence-modules.ts";
@@ -115,7 +121,7 @@ class EncoderWorker implements EncoderService {
       positions: numbers(input.positions),
       types: numbers(input.types),
       attended: numbers(input.attended),
-      ...(this.#config.mixer && { present: numbers(input.present) }),
+      ...(readsPresent(this.#config) && { present: numbers(input.present) }),
       ...this.#tableFeeds(time),
       rows: bind("int32", rows, [rows.length]),
       "pool.weights": bind("float32", pooling.weights, [batch, pooling.max.length, time]),

@@ -1,4 +1,5 @@
 /** First values of an encoder's parameters. */
+import { JetonError } from "../../core/index.ts";
 import { type EncoderConfig, fixedMixerParameters } from "../../model/index.ts";
 import {
   type InitializationOptions,
@@ -35,6 +36,19 @@ export function initializeEncoder(
   for (const [name, { data }] of values) if (isNorm(name)) data.fill(1);
   if (config.mixer) initializeMixer(config, values, seed);
   return values;
+}
+
+/**
+ * Refuses encoders over a decoder's layers, which are read and not trained.
+ *
+ * @throws JetonError `model-family-unknown`
+ */
+export function checkTrainable({ family, backbone }: EncoderConfig): void {
+  if (backbone === undefined) return;
+  throw new JetonError(
+    `an encoder over the layers of a decoder (${family}) is not trained here, only read`,
+    { code: "model-family-unknown", details: { family } },
+  );
 }
 
 /**

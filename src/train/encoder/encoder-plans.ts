@@ -20,6 +20,7 @@ import {
 } from "./encoder-batches.ts";
 import type { VectorPipeline } from "./encoder-inputs.ts";
 import type { EncoderObjective, TrainEncoderOptions } from "./encoder-options.ts";
+import { checkTrainable } from "./encoder-parameters.ts";
 import {
   attendedTokens,
   defaultTemperature,
@@ -68,13 +69,14 @@ export function configWithLabels(
  * What an objective means.
  *
  * @param config with the labels of `configWithLabels`
- * @throws JetonError `option-invalid`
+ * @throws JetonError `option-invalid`, `model-family-unknown` for an encoder over the layers of a decoder
  */
 export function planEncoder(
   config: EncoderConfig,
   options: Pick<TrainEncoderOptions, "objective" | "pooling" | "seed">,
 ): EncoderPlan<unknown> {
   checkObjective(options.objective);
+  checkTrainable(config);
   const plan = choosePlan(config, options);
   return plan as EncoderPlan<unknown>;
 }

@@ -22,6 +22,7 @@ import {
   type Tensor,
   where,
 } from "../../../tensor/index.ts";
+import { decoderNames } from "../../decoder/decoder-names.ts";
 import { type Activation, activate } from "../../layers/activation.ts";
 import { maskedScore } from "../../layers/bidirectional-attention.ts";
 import {
@@ -30,6 +31,7 @@ import {
   withoutRepeated,
 } from "../../weights/repeated-tensor.ts";
 import type { DecoderWeights, StoredShape } from "../../weights/trace-weights.ts";
+import { eurobertFamily } from "../backbone/backbone-config.ts";
 import type { EncoderConfig } from "../config.ts";
 import { encoderNorm } from "../encoder-layer.ts";
 import { biasOf, encoderNames, weightOf } from "../encoder-names.ts";
@@ -206,6 +208,19 @@ const mixerPooled = (context: HeadContext): Tensor => {
   return activate(projectStored(context.weights, state, "pooler.dense"), "tanh");
 };
 
+/** EuroBERT's: dense, gelu and classes, of one state or of each token's. */
+const eurobertClasses = (context: HeadContext): Tensor => {
+  const { config, weights, states } = context;
+  const pooling = config.headOptions.classifierPooling;
+  const activated = (x: Tensor): Tensor => activate(projectStored(weights, x, "dense"), "gelu");
+  // The last product is linear: of a mean it is the mean of the products.
+  const pooled =
+    pooling === "late"
+      ? meanState({ ...context, states: activated(states) })
+      : activated(pooling === "mean" ? meanState(context) : firstState(context));
+  return projectStored(weights, pooled, "classifier");
+};
+
 const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
   bert,
   roberta,
@@ -303,6 +318,17 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
     },
   },
   nomic_bert: bert,
+  [eurobertFamily]: {
+    masked: {
+      // The only tensor that tied and separate tables have both.
+      marker: decoderNames.embedding,
+      table: decoderNames.head,
+      graph: (context) =>
+        vocabularyLogits(context, context.states, { output: "lm_head", bias: ["lm_head.bias"] }),
+    },
+    sequence: { marker: "dense.weight", graph: eurobertClasses },
+    tokens: tokenHead,
+  },
   // Its heads for sequences and answers read the decoder.
   t5: { tokens: tokenHead },
   [mixerFamily]: {

@@ -37,7 +37,12 @@ import {
 import { checkPoolingNames, checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
 import { readSparsePooling, type SparsePooling } from "./sparse-pooling.ts";
-import { maxLength, roleLengths, transformerSettings } from "./text-lengths.ts";
+import {
+  checkTransformerSettings,
+  maxLength,
+  roleLengths,
+  transformerSettings,
+} from "./text-lengths.ts";
 
 /** Settings of a folder, and the stored tensors of its modules by name. */
 export interface SentenceFolder {
@@ -68,6 +73,8 @@ export async function readSentenceFolder(
   const settings = await optionalJson(files, "config_sentence_transformers.json");
   const transformer = entries && transformerModule(entries);
   const own = await transformerSettings(files, transformer?.path ?? "");
+  const checkpoint = pathOf(transformer?.path ?? "", "config.json");
+  checkTransformerSettings(own, await optionalJson(files, checkpoint));
   const reader = new ModuleReader(files);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
   for (const entry of behind) await reader.read(entry);
@@ -265,6 +272,11 @@ function readPrompts(settings: JsonObject): Record<string, string> {
 function optionalString(settings: JsonObject, key: string): string | undefined {
   const value = settings[key];
   return typeof value === "string" ? value : undefined;
+}
+
+/** Whether a folder has a `modules.json`, as sentence encoders' have. */
+export async function hasModuleList(files: FolderFiles): Promise<boolean> {
+  return (await files.json(moduleListName)) !== undefined;
 }
 
 /** `modules.json`; undefined where the folder has none. */

@@ -56,6 +56,36 @@ export function roleLengths(
 
 const settingsFile = "sentence_bert_config.json";
 
+/**
+ * Checks what a transformer's settings say of the checkpoint and of texts besides their length.
+ *
+ * Source: sentence-transformers 6.0, `Transformer._load_init_kwargs` and `Transformer.preprocess`.
+ *
+ * @param config the checkpoint's `config.json`
+ * @throws JetonError `encoder-module-invalid` where they change a key of the checkpoint's, or put texts into a chat template
+ */
+export function checkTransformerSettings(own: JsonObject, config: JsonObject): void {
+  for (const name of ["config_kwargs", "config_args"]) {
+    for (const [key, value] of Object.entries(inside(own, name))) {
+      if (key === "trust_remote_code") continue;
+      if (JSON.stringify(config[key]) === JSON.stringify(value)) continue;
+      const expected = `what config.json says, ${JSON.stringify(config[key]) ?? "nothing"}`;
+      throw moduleError(settingsFile, `${name}.${key}`, value, expected);
+    }
+  }
+  const modalities = own["modality_config"];
+  if (!isJsonObject(modalities)) return;
+  const names = Object.keys(modalities);
+  // Where a message may stand, every text is made one.
+  if (names.includes("text") && !names.includes("message")) return;
+  throw moduleError(
+    settingsFile,
+    "modality_config",
+    names,
+    "text, and no message: texts as they are",
+  );
+}
+
 /** A number of tokens; undefined where the file says none. @throws JetonError `encoder-module-invalid` */
 function lengthOf(key: string, value: JsonValue | undefined): number | undefined {
   if (value === undefined || value === null) return undefined;
