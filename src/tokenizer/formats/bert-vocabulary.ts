@@ -5,7 +5,7 @@
  * Source: transformers 5.18.0, `tokenization_bert.py` and the classes that are the same.
  */
 import { asObject, invalidField, type JsonObject } from "./json-reader.ts";
-import { classNameOf, unsupportedClass } from "./tokenizer-class.ts";
+import { readableClass } from "./tokenizer-class.ts";
 import { createBertParts } from "./tokenizer-file.ts";
 
 /** Name of the file. */
@@ -18,16 +18,8 @@ const classes: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Models whose class that is, where the settings name none. */
-const models: ReadonlySet<string> = new Set([
-  "bert",
-  "convbert",
-  "distilbert",
-  "electra",
-  "mobilebert",
-  "nomic_bert",
-  "squeezebert",
-]);
+/** The class where no file names one. */
+export const bertClass = "BertTokenizer";
 
 /** Special tokens by their keys in the settings, and what they are where these name none. */
 const specialTokens: Readonly<Record<string, string>> = {
@@ -57,8 +49,7 @@ export interface BertVocabularyFiles {
 export function bertJson(text: string, files: BertVocabularyFiles, path: string): JsonObject {
   const config = asObject(files.tokenizerConfig ?? {}, "tokenizer_config");
   const map = asObject(files.specialTokensMap ?? {}, "special_tokens_map");
-  const model = asObject(files.modelConfig ?? {}, "config");
-  checkClass(classNameOf(config), model["model_type"], path);
+  readableClass(files, (name) => classes.has(name), bertClass, path);
   const vocabulary = readVocabulary(text);
   const tokenOf = (key: string): string =>
     contentOf(config[key]) ?? contentOf(map[key]) ?? specialTokens[key]!;
@@ -108,16 +99,6 @@ function readVocabulary(text: string): Map<string, number> {
   const lines = text.split(/\r\n|\r|\n/);
   if (lines.at(-1) === "") lines.pop();
   return new Map(lines.map((token, id) => [token, id]));
-}
-
-function checkClass(className: string | undefined, modelType: unknown, path: string): void {
-  const isKnown =
-    className === undefined
-      ? modelType === undefined || models.has(String(modelType))
-      : classes.has(className);
-  if (isKnown) return;
-  const found = className ?? `the tokenizer of ${String(modelType)}`;
-  throw unsupportedClass(path, `is read in another way by ${found}`, found);
 }
 
 /** A token as settings name it: by a string, or by an object with its content. */

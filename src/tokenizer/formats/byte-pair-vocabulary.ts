@@ -14,7 +14,7 @@ import {
   invalidField,
   type JsonObject,
 } from "./json-reader.ts";
-import { classNameOf, unsupportedClass } from "./tokenizer-class.ts";
+import { readableClass } from "./tokenizer-class.ts";
 import type { TokenizerSettings } from "./tokenizer-settings.ts";
 
 /** Names of the two files. */
@@ -49,8 +49,11 @@ const roberta: TokenizerClass = {
   encloses: true,
 };
 
+/** The class where no file names one, and the vocabulary has its end of text. */
+export const bytePairClass = "GPT2Tokenizer";
+
 const classes: Readonly<Record<string, TokenizerClass>> = {
-  GPT2Tokenizer: gpt2,
+  [bytePairClass]: gpt2,
   RobertaTokenizer: roberta,
   // The same class under other names.
   BartTokenizer: roberta,
@@ -58,14 +61,6 @@ const classes: Readonly<Record<string, TokenizerClass>> = {
   LongformerTokenizer: roberta,
   MvpTokenizer: roberta,
 };
-
-/** Models whose class that is, where the settings name none. */
-const models: Readonly<Record<string, TokenizerClass>> = Object.fromEntries([
-  ...["codegen", "gpt2", "gpt_neo", "gptj", "opt", "phi", "starcoder2"].map((name) => [name, gpt2]),
-  ...["bart", "data2vec-text", "ibert", "longformer", "roberta", "roberta-prelayernorm"].map(
-    (name) => [name, roberta],
-  ),
-]);
 
 /** Keys of special tokens, in the order in which tokens that the vocabulary lacks are added. */
 const specialKeys: readonly string[] = [
@@ -105,9 +100,9 @@ export function bytePairJson(
   path: string,
 ): { readonly json: JsonObject; readonly settings: TokenizerSettings } {
   const config = asObject(files.tokenizerConfig ?? {}, "tokenizer_config");
-  const model = asObject(files.modelConfig ?? {}, "config");
   const vocabulary = readVocabulary(files.vocabulary, path);
-  const own = findClass(classNameOf(config), model["model_type"], vocabulary.has(end), path);
+  const usual = vocabulary.has(end) ? bytePairClass : undefined;
+  const own = classes[readableClass(files, (name) => Object.hasOwn(classes, name), usual, path)]!;
   // A table in the settings says all; the other two files are those of older versions.
   const isComplete = (config["added_tokens_decoder"] ?? undefined) !== undefined;
   const map = isComplete ? {} : asObject(files.specialTokensMap ?? {}, "special_tokens_map");
@@ -322,24 +317,4 @@ function readMerges(text: string, path: string): string[][] {
     if (pair.length === 2) return [pair];
     throw invalidField(`${path}, line ${at + 1}`, line, "two tokens with a space between them");
   });
-}
-
-/** @param hasEnd whether the vocabulary holds GPT-2's special token, which tells its class where no file does */
-function findClass(
-  className: string | undefined,
-  modelType: unknown,
-  hasEnd: boolean,
-  path: string,
-): TokenizerClass {
-  const of = (table: Readonly<Record<string, TokenizerClass>>, name: string) =>
-    Object.hasOwn(table, name) ? table[name] : undefined;
-  const usual = hasEnd ? gpt2 : undefined;
-  const byModel = modelType === undefined ? usual : of(models, String(modelType));
-  const found = className === undefined ? byModel : of(classes, className);
-  if (found) return found;
-  if (className === undefined && modelType === undefined) {
-    throw unsupportedClass(path, "belongs to a class of tokenizers that no file names", "no class");
-  }
-  const name = className ?? `the tokenizer of ${String(modelType)}`;
-  throw unsupportedClass(path, `is read in another way by ${name}`, name);
 }

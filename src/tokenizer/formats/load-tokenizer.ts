@@ -12,7 +12,7 @@ import { describeValue } from "./json-reader.ts";
 import { applySentencePieceClass } from "./sentencepiece-classes.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
-import { classNameOf, textOf } from "./tokenizer-class.ts";
+import { classNameOf, tokenizerClassOf } from "./tokenizer-class.ts";
 import { notFound, recognizeVocabulary, vocabularyFileNames } from "./tokenizer-files.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 import {
@@ -104,8 +104,7 @@ export async function loadTokenizer(
       const parts = addTokens(readSentencePieceModel(bytes), settings);
       const { config = {} } = files;
       const named = {
-        className: classNameOf(config),
-        modelType: textOf(await readJson(join(folder, "config.json")), "model_type"),
+        className: tokenizerClassOf(config, await readJson(join(folder, "config.json"))),
         extraIds: Reflect.get(config as object, "extra_ids"),
       };
       return assembleTokenizer(applySentencePieceClass(parts, named, file), settings);

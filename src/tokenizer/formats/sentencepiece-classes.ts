@@ -10,16 +10,6 @@ import { unsupportedClass } from "./tokenizer-class.ts";
 import { createEnding } from "./tokenizer-file.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 
-/** The class by the `model_type` of a `config.json`, for folders whose settings name none. */
-const classOfModel: Readonly<Record<string, string>> = {
-  t5: "T5Tokenizer",
-  mt5: "T5Tokenizer",
-  albert: "AlbertTokenizer",
-  camembert: "CamembertTokenizer",
-  "deberta-v2": "DebertaV2Tokenizer",
-  "xlm-roberta": "XLMRobertaTokenizer",
-};
-
 /** Classes whose ids or texts are not those of the model file. */
 const refused: readonly string[] = [
   ...["Albert", "Barthez", "BigBird", "Camembert", "DebertaV2", "FNet", "MBart", "MBart50"],
@@ -31,10 +21,8 @@ const usualExtraIds = 100;
 
 /** What the files beside a model file say. */
 export interface SentencePieceClass {
-  /** As `classNameOf` gives it. */
+  /** As `tokenizerClassOf` gives it. */
   readonly className: string | undefined;
-  /** `model_type` of the model's own configuration. */
-  readonly modelType: string | undefined;
   /** `extra_ids` */
   readonly extraIds: unknown;
 }
@@ -47,10 +35,9 @@ export interface SentencePieceClass {
  */
 export function applySentencePieceClass(
   parts: TokenizerParts,
-  { className, modelType, extraIds }: SentencePieceClass,
+  { className: name, extraIds }: SentencePieceClass,
   file: string,
 ): TokenizerParts {
-  const name = className ?? (modelType === undefined ? undefined : classOfModel[modelType]);
   if (name !== undefined && refused.includes(name)) {
     throw unsupportedClass(file, `holds a part of ${name}, whose ids or texts differ`, name);
   }

@@ -2,11 +2,12 @@
  * 1. The files that belong to a tokenizer, for each format and both ways to name it.
  * 2. A copy loads as the original does.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { vocabularyFolder } from "../testing/fixtures.ts";
+import { writeSentencePieceModel } from "../testing/sentencepiece-file.ts";
 import { byteRanks, wordPieces } from "../testing/vocabulary-files.ts";
 import { loadTokenizer } from "./load-tokenizer.ts";
 import { copyTokenizer, findTokenizerFiles } from "./tokenizer-files.ts";
@@ -37,6 +38,28 @@ const formats: readonly (readonly [
   ["tiktoken", "gpt2.tiktoken", byteRanks, "gpt2.tiktoken"],
   ["tiktoken without an extension", "gpt2", byteRanks, "gpt2.tiktoken"],
 ];
+
+/** A SentencePiece model that has T5's end token. */
+const endedPieces = (): Uint8Array =>
+  writeSentencePieceModel({
+    pieces: [
+      { text: "<pad>", score: 0, type: 3 },
+      { text: "</s>", score: 0, type: 3 },
+      { text: "<unk>", score: 0, type: 2 },
+      ...["\u2581a", "\u2581b"].map((text, at) => ({ text, score: -1 - at })),
+    ],
+    modelType: 1,
+  });
+
+/** GPT-2's files, with the tokens that RoBERTa's class needs as well. */
+const pairs = {
+  "vocab.json": Object.fromEntries(
+    ["<s>", "<pad>", "</s>", "<unk>", "a", "b", "\u0120", "\u0120b", "<|endoftext|>"].map(
+      (token, id) => [token, id],
+    ),
+  ),
+  "merges.txt": "#version: 0.2\n\u0120 b\n",
+};
 
 describe("a copy of a tokenizer", () => {
   test.each(formats)("%s, named as a file", async (format, name, content, copy) => {
@@ -69,6 +92,41 @@ describe("a copy of a tokenizer", () => {
       expect(copied.encodeIds("a b")).toEqual((await loadTokenizer(folder)).encodeIds("a b"));
     },
   );
+
+  test.each<[name: string, files: Record<string, unknown>, className: string]>([
+    ["T5's model type", { "spiece.model": "pieces", "config.json": { model_type: "t5" } }, "T5"],
+    [
+      "T5's class, and settings without one",
+      {
+        "spiece.model": "pieces",
+        "config.json": { tokenizer_class: "T5Tokenizer" },
+        "tokenizer_config.json": { extra_ids: 3 },
+      },
+      "T5",
+    ],
+    ["RoBERTa's model type", { ...pairs, "config.json": { model_type: "roberta" } }, "Roberta"],
+    ["no class but GPT-2's files", pairs, "GPT2"],
+    ["no class but BERT's file", { "vocab.txt": "[UNK]\n[SEP]\n[CLS]\na\nb\n" }, "Bert"],
+  ])("%s: the copy names the class, beside any model", async (name, files, className) => {
+    const folder = join(root, `class ${name}`);
+    mkdirSync(folder);
+    for (const [file, value] of Object.entries(files)) {
+      const content = value === "pieces" ? endedPieces() : value;
+      const isText = typeof content === "string" || content instanceof Uint8Array;
+      writeFileSync(join(folder, file), isText ? content : JSON.stringify(content));
+    }
+    const target = join(root, `copy of class ${name}`);
+    await copyTokenizer(folder, target);
+    writeFileSync(join(target, "config.json"), JSON.stringify({ model_type: "llama" }));
+    const settings = JSON.parse(readFileSync(join(target, "tokenizer_config.json"), "utf8"));
+    expect(settings).toEqual({
+      ...(files["tokenizer_config.json"] as object | undefined),
+      tokenizer_class: `${className}Tokenizer`,
+    });
+    const [original, copied] = [await loadTokenizer(folder), await loadTokenizer(target)];
+    expect([...copied.encode("a b").ids]).toEqual([...original.encode("a b").ids]);
+    expect(copied.vocabSize).toBe(original.vocabSize);
+  });
 
   test("replaces an earlier copy, and never lands beside another vocabulary", async () => {
     const source = join(root, "gpt2.tiktoken");

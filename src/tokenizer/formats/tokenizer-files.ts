@@ -1,9 +1,14 @@
 /** The files of a tokenizer on disk: which they are, and copies of them (Node only). */
 import { JetonError } from "../../core/error.ts";
-import { bertVocabularyName } from "./bert-vocabulary.ts";
+import { bertClass, bertVocabularyName } from "./bert-vocabulary.ts";
 import { classFileNames, isByT5Config } from "./byt5-tokenizer.ts";
-import { addedTokensName, bytePairVocabularyName, mergesName } from "./byte-pair-vocabulary.ts";
-import { classNameOf } from "./tokenizer-class.ts";
+import {
+  addedTokensName,
+  bytePairClass,
+  bytePairVocabularyName,
+  mergesName,
+} from "./byte-pair-vocabulary.ts";
+import { classNameOf, textOf, tokenizerClassOf } from "./tokenizer-class.ts";
 
 /** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
 export const vocabularyFileNames: readonly string[] = [
@@ -15,9 +20,11 @@ export const vocabularyFileNames: readonly string[] = [
   bytePairVocabularyName,
 ];
 
+const settingsName = "tokenizer_config.json";
+
 /** Names of the files that are read beside the vocabulary, in a folder and beside a named file. */
 export const settingsFileNames: readonly string[] = [
-  "tokenizer_config.json",
+  settingsName,
   "special_tokens_map.json",
   "chat_template.jinja",
   mergesName,
@@ -83,32 +90,28 @@ export async function findTokenizerFiles(path: string): Promise<TokenizerFile[]>
   if (vocabularies.length > 0) return [...vocabularies, ...settings];
   const named = await findByT5File(folder);
   if (named !== undefined) {
-    const others = settings.filter(({ name }) => name !== "tokenizer_config.json");
+    const others = settings.filter(({ name }) => name !== settingsName);
     // A model's configuration that names the class does as the tokenizer's own.
-    return [{ path: named, name: "tokenizer_config.json", kind: "settings" }, ...others];
+    return [{ path: named, name: settingsName, kind: "settings" }, ...others];
   }
   throw notFound(path, `one of ${vocabularyFileNames.join(", ")} or *.tiktoken in the folder`);
 }
 
 /** The file of a folder that says that its tokenizer is ByT5's, which has no vocabulary file. */
 async function findByT5File(folder: string): Promise<string | undefined> {
-  const { readFile } = await import("node:fs/promises");
   const { join } = await import("node:path");
   for (const name of classFileNames) {
     const path = join(folder, name);
-    try {
-      const config: unknown = JSON.parse(await readFile(path, "utf8"));
-      if (classNameOf(config) !== undefined) return isByT5Config(config) ? path : undefined;
-    } catch {
-      // The one that needs the file says what is wrong with it.
-    }
+    const config = await readIfJson(path);
+    if (classNameOf(config) !== undefined) return isByT5Config(config) ? path : undefined;
   }
   return undefined;
 }
 
 /**
  * Copies a tokenizer into a folder, from which it then loads as from `path`. Each file is written
- * whole or not at all; the folder is created if needed.
+ * whole or not at all; the folder is created if needed. A class that only the model's `config.json` tells is named in the
+ * copy's `tokenizer_config.json`.
  *
  * @param path a folder, or a vocabulary file of any name
  * @throws JetonError `tokenizer-not-found`, `tokenizer-write-failed`, `tokenizer-target-occupied` (the
@@ -128,6 +131,46 @@ export async function copyTokenizer(path: string, folder: string): Promise<void>
     });
   }
   for (const file of files) await writeWhole(join(folder, file.name), await readFile(file.path));
+  const settings = await settingsWithClass(path, files);
+  if (settings) await writeWhole(join(folder, settingsName), JSON.stringify(settings, null, 2));
+}
+
+/** Classes of vocabularies whose name tells it where no file does. */
+const usualClasses: ReadonlyMap<string, string> = new Map([
+  [bertVocabularyName, bertClass],
+  [bytePairVocabularyName, bytePairClass],
+]);
+
+/** Settings that name the class of a tokenizer, where it is told by files that a copy does not have beside it. */
+async function settingsWithClass(
+  path: string,
+  files: readonly TokenizerFile[],
+): Promise<object | undefined> {
+  const { dirname, join } = await import("node:path");
+  const isRead = (name: string): boolean => files.some((file) => file.name === name);
+  const vocabulary = vocabularyFileNames.find(isRead);
+  // What stands in a tokenizer.json needs no class, nor do ranks.
+  if (vocabulary === undefined || vocabulary === vocabularyFileNames[0]) return undefined;
+  const own = files.find(({ name }) => name === settingsName);
+  const settings = own ? await readIfJson(own.path) : {};
+  const isFolder = files.every((file) => file.path !== path);
+  const model = await readIfJson(join(isFolder ? path : dirname(path), "config.json"));
+  const isUnknown = textOf(model, "model_type") === undefined;
+  const name =
+    tokenizerClassOf(settings, model) ?? (isUnknown ? usualClasses.get(vocabulary) : undefined);
+  const isNamed = settings === undefined || classNameOf(settings) !== undefined;
+  return isNamed || name === undefined ? undefined : { ...settings, tokenizer_class: name };
+}
+
+/** The object of a JSON file; undefined where it is none: what needs it says what is wrong with it. */
+async function readIfJson(path: string): Promise<object | undefined> {
+  const { readFile } = await import("node:fs/promises");
+  try {
+    const value: unknown = JSON.parse(await readFile(path, "utf8"));
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
