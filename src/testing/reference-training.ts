@@ -1,8 +1,8 @@
 /**
  * Loss, gradients and AdamW in float64: the oracle of the trainer.
  *
- * A tape of operations with hand-written backward rules, for every plan that `reference-decoder.ts`
- * carries out. The two share the plan but no forward code, so each checks the other. Matrix products
+ * A tape of operations with hand-written backward rules, for most plans that `reference-decoder.ts`
+ * carries out (`hasGradients`). The two share the plan but no forward code, so each checks the other. Matrix products
  * run at about a gigaflop a second: meant for models of some hundred thousand parameters.
  */
 
@@ -22,6 +22,12 @@ export interface ReferenceLoss {
   gradients: ReferenceGradients;
 }
 
+/** Whether the tape has all that a plan needs: not experts, layer norms and the families that come with them, and Granite's factors. */
+export function hasGradients(plan: ReferencePlan): boolean {
+  const { experts, layerNorms, residualScale, logitDivisor } = plan;
+  return [experts, layerNorms, residualScale, logitDivisor].every((part) => part === undefined);
+}
+
 /**
  * Loss and gradients of next-token prediction: token t + 1 of each sequence is predicted from its
  * tokens up to t, and the mean is over all predicted tokens of all sequences. Each sequence has at least
@@ -36,6 +42,12 @@ export function referenceLossAndGradients(
   options: { sequenceLength?: number; plan?: ReferencePlan } = {},
 ): ReferenceLoss {
   const plan = options.plan ?? describeReference(config);
+  if (!hasGradients(plan)) {
+    throw new JetonError(`the tape has no rules for ${plan.family}`, {
+      code: "reference-plan",
+      details: { family: plan.family },
+    });
+  }
   const gradients: ReferenceGradients = new Map();
   const parameters = new Map<string, Node>();
   for (const [name, { shape, data }] of tensors) {
