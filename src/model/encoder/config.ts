@@ -26,6 +26,7 @@ import {
   mixerFamily,
 } from "./mixer/mixer-config.ts";
 import { nomicFields } from "./nomic-config.ts";
+import { isStaticConfig, type StaticConfig } from "./static/static-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
 import { type EncoderTask, encoderTask, type Labels, readLabels } from "./tasks/encoder-task.ts";
 
@@ -74,6 +75,8 @@ export interface EncoderConfig extends Labels {
   readonly disentangled?: DisentangledConfig | undefined;
   /** DeBERTa's convolution beside the first layer. */
   readonly convolution?: ConvolutionConfig;
+  /** A table of vectors and no layers. */
+  readonly static?: StaticConfig | undefined;
   /** Long convolutions in the place of attention. */
   readonly mixer?: MixerConfig | undefined;
   /** A decoder whose layers stand in the place of the encoder's own. */
@@ -150,7 +153,7 @@ export function isEncoderConfig(
   { hasModules = false }: EncoderConfigOptions = {},
 ): boolean {
   const isOwn = encoderFamilies.includes(familyName(textConfig(file)));
-  return isOwn || isBackboneConfig(file, hasModules);
+  return isOwn || isStaticConfig(file) || isBackboneConfig(file, hasModules);
 }
 
 function familyName(config: Fields): string {
@@ -190,12 +193,8 @@ export function encoderConfig(
   }
   const defaults = encoderDefaults[family];
   if (!defaults) {
-    const isDecoder = decoderFamilies.includes(family);
-    const opener = isDecoder
-      ? "; it is a decoder: loadModel opens it, jeton run runs it; one that makes vectors has a modules.json beside its config.json"
-      : "";
     throw new JetonError(
-      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${family === "byte2word" ? "; loadByte2Word opens encoders of words" : opener}`,
+      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${openerOf(file, family)}`,
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
     );
   }
@@ -226,6 +225,15 @@ export function encoderConfig(
     task: encoderTask(file),
     headOptions: headOptions(fields),
   };
+}
+
+/** What opens a family that is no encoder of layers, for an error. */
+function openerOf(file: ModelConfig, family: string): string {
+  if (family === "byte2word") return "; loadByte2Word opens encoders of words";
+  if (isStaticConfig(file)) return "; a table of vectors has no layers: loadEncoder opens it";
+  return decoderFamilies.includes(family)
+    ? "; it is a decoder: loadModel opens it, jeton run runs it; one that makes vectors has a modules.json beside its config.json"
+    : "";
 }
 
 /** Fields under the names that BERT uses. */

@@ -19,6 +19,8 @@ import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
 import { hasModuleList, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
+import { openStatic } from "./static/open-static.ts";
+import { isStaticConfig } from "./static/static-config.ts";
 import { withStoredLayout } from "./stored-layout.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
@@ -52,6 +54,10 @@ export async function loadNamedEncoder(
   const { signal, inline = false } = options;
   try {
     const files = diskFolder(folder);
+    if (isStaticConfig(opened.config)) {
+      const tokenizer = await loadTokenizer(opened.folder);
+      return await openStatic({ name, folder, files, checkpoint: opened, tokenizer }, options);
+    }
     const hasModules = await hasModuleList(files);
     const described = encoderConfig(opened.config, { hasModules });
     const checkpoint = nameEncoderTensors(described, opened);
