@@ -5,7 +5,9 @@
  * transformers computes it (eager attention), without rounding between operations. Appending all tokens
  * at once is the full computation; one token at a time is cached decoding.
  */
+
 import { JetonError } from "../core/index.ts";
+import { type Projections, splitHeads } from "./older-families/split-heads.ts";
 import { activate } from "./reference-activation.ts";
 import { add, cap, layerNorm, multiply, rmsNorm, rotate, softmax } from "./reference-arithmetic.ts";
 import type { ReferenceConfig, ReferenceTensors } from "./reference-checkpoint.ts";
@@ -167,35 +169,6 @@ class Parameters {
     }
     return out;
   }
-}
-
-interface Projections {
-  readonly query: Float64Array;
-  readonly key: Float64Array;
-  readonly value: Float64Array;
-}
-
-/** Queries, keys and values out of the product with one joined matrix. */
-function splitHeads(
-  all: Float64Array,
-  plan: Pick<ReferencePlan, "numAttentionHeads" | "headDim" | "joinedHeads">,
-): Projections {
-  const { numAttentionHeads, headDim } = plan;
-  const width = numAttentionHeads * headDim;
-  if (plan.joinedHeads === "by-head") {
-    // GPTNeoXAttention: view(-1, 3 * head_size), then chunk(3)
-    const part = (which: number): Float64Array =>
-      Float64Array.from({ length: width }, (_, i) => {
-        const head = Math.floor(i / headDim);
-        return all[(3 * head + which) * headDim + (i % headDim)]!;
-      });
-    return { query: part(0), key: part(1), value: part(2) };
-  }
-  return {
-    query: all.slice(0, width),
-    key: all.slice(width, 2 * width),
-    value: all.slice(2 * width),
-  };
 }
 
 class Sequence implements ReferenceSequence {

@@ -157,7 +157,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   },
   "src/generate/speculative/prompt-lookup.ts": {
     before: generation("complete, createPromptLookupDrafter"),
-    after: `if (!result.drafting?.accepted) throw new Error("nothing was accepted");\n${close}`,
+    after: `if (!result.drafting?.drafted) throw new Error("nothing was drafted");\n${close}`,
   },
   "src/generate/token-recycling/draft-template.ts": {
     before: 'import { createTemplate } from "jeton/generate";\n',

@@ -16,7 +16,7 @@ import { activate } from "../layers/activation.ts";
 import { attendBidirectionally, joinHeads, splitHeads } from "../layers/bidirectional-attention.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
-import { disentangledScores } from "./disentangled-attention.ts";
+import { disentangledScores } from "./deberta/disentangled-attention.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
 import type { MixerContext } from "./mixer/mixer-layer.ts";
 

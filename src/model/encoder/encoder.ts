@@ -20,7 +20,7 @@ import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import { embedBackboneIds, encodeBackbone } from "./backbone/backbone.ts";
 import type { EncoderConfig } from "./config.ts";
-import { addConvolution } from "./deberta-convolution.ts";
+import { addConvolution } from "./deberta/deberta-convolution.ts";
 import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
 import { mixerLayer } from "./mixer/mixer-layer.ts";

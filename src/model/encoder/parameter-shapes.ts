@@ -1,7 +1,7 @@
 /** The parameters of an encoder: names and shapes, as checkpoints store them behind the base prefix. */
 import { backboneParameterShapes } from "./backbone/backbone-weights.ts";
 import type { EncoderConfig } from "./config.ts";
-import { addConvolutionShapes } from "./deberta-convolution.ts";
+import { addConvolutionShapes } from "./deberta/deberta-convolution.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
 import { addMixerLayerShapes } from "./mixer/mixer-names.ts";
 

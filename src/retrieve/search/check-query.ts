@@ -57,9 +57,14 @@ const scorings = ["imputed", "refined", "exact"];
 /**
  * Checks a query.
  *
+ * @param refines whether imputed scoring scores records again where `refine` is given, as some stores do
  * @throws JetonError `search-query-invalid`, `fusion-invalid`
  */
-export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): void {
+export function checkQuery(
+  query: SearchQuery,
+  sizes: Readonly<VectorSizes>,
+  refines = false,
+): void {
   if (typeof query === "string") {
     throw invalid("query", query, `an object, e.g. { text: ${JSON.stringify(query)} }`);
   }
@@ -82,7 +87,7 @@ export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): vo
     throw invalid("query", Object.keys(query), "text, dense, tokens or sparse");
   }
   checkFusion(fusion);
-  checkEffects(query);
+  checkEffects(query, refines);
   const { depth } = settingsOf(query);
   if (scoring === "refined" && tokenSearch.refine !== undefined && refine < depth) {
     throw invalid("refine", refine, `at least the ${depth} records that the ranking gives`);
@@ -91,7 +96,7 @@ export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): vo
 }
 
 /** Options that change nothing of this query. */
-function checkEffects(query: SearchQuery): void {
+function checkEffects(query: SearchQuery, refines: boolean): void {
   const { tokenSearch, fusion } = query;
   const rankings = rankingsOf(query);
   if (tokenSearch !== undefined && query.tokens === undefined) {
@@ -103,7 +108,8 @@ function checkEffects(query: SearchQuery): void {
       throw invalid(name, value, "nothing: exact scoring compares all tokens");
     }
   }
-  if (refine !== undefined && scoring !== "refined") {
+  const isRefined = scoring === "refined" || (refines && scoring === "imputed");
+  if (refine !== undefined && !isRefined) {
     throw invalid("refine", refine, `nothing: ${scoring} scoring scores no record twice`);
   }
   if (fusion !== undefined && rankings.length === 1) {

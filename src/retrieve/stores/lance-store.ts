@@ -161,6 +161,7 @@ function makeStore(
       searchStore(query, options, rankings, {
         rank: (name, depth) => rank(table, options, query, name, depth),
         read,
+        refines: true,
       }),
     async indexTokens({ partitions, subVectors } = {}) {
       if (tokens === undefined) throw invalidOption("tokens", tokens, "a store with token vectors");

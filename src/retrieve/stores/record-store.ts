@@ -142,6 +142,8 @@ export interface StoreAnswers {
   rank(name: RankingName, depth: number): Promise<RankedRecord[]>;
   /** Records of these ids, in any order. */
   read(ids: readonly string[], withTokens: boolean): Promise<StoredRecord[]>;
+  /** Whether imputed scoring scores records again where `refine` is given. Default false. */
+  readonly refines?: boolean;
 }
 
 /**
@@ -155,7 +157,7 @@ export async function searchStore(
   rankings: readonly RankingName[],
   answers: StoreAnswers,
 ): Promise<Hit[]> {
-  checkQuery(query, { dense: options.dense, tokens: options.tokens });
+  checkQuery(query, { dense: options.dense, tokens: options.tokens }, answers.refines);
   const { depth } = settingsOf(query);
   const asked = rankingsOf(query);
   for (const name of asked) {

@@ -7,7 +7,13 @@ import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { bertJson } from "./bert-vocabulary.ts";
 import { byT5Json, isByT5Config } from "./byt5-tokenizer.ts";
-import { addedTokensName, bytePairJson, mergesName } from "./byte-pair-vocabulary.ts";
+import {
+  addedTokensName,
+  type BytePairFiles,
+  bytePairJson,
+  bytePairVocabularyName,
+  mergesName,
+} from "./byte-pair-vocabulary.ts";
 import { describeValue } from "./json-reader.ts";
 import { applySentencePieceClass } from "./sentencepiece-classes.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
@@ -84,17 +90,8 @@ export async function loadTokenizer(
       return createTokenizer(bertJson(new TextDecoder().decode(bytes), read, file), settings);
     }
     case "byte-pairs": {
-      const mergesPath = join(dirname(file), mergesName);
-      const merges = await readText(mergesPath);
-      if (merges === undefined) throw notFound(mergesPath, `the merges of ${basename(file)}`);
-      const read = {
-        vocabulary: parseJson(new TextDecoder().decode(bytes), file),
-        merges,
-        tokenizerConfig: files.config,
-        specialTokensMap: files.specialTokensMap,
-        addedTokens: await readJson(join(folder, addedTokensName)),
-        modelConfig: await readJson(join(folder, "config.json")),
-      };
+      const vocabulary = parseJson(new TextDecoder().decode(bytes), file);
+      const read = { ...(await readBytePairFiles(folder, files)), vocabulary };
       const { json, settings: own } = bytePairJson(read, settings, file);
       return createTokenizer(json, own);
     }
@@ -125,6 +122,24 @@ export async function loadTokenizer(
       return assembleTokenizer(addTokens(parts, settings), settings);
     }
   }
+}
+
+/** What stands beside a `vocab.json`. */
+async function readBytePairFiles(
+  folder: string,
+  { config, specialTokensMap }: SettingsFiles,
+): Promise<Omit<BytePairFiles, "vocabulary">> {
+  const { join } = await import("node:path");
+  const path = join(folder, mergesName);
+  const merges = await readText(path);
+  if (merges === undefined) throw notFound(path, `the merges of ${bytePairVocabularyName}`);
+  return {
+    merges,
+    tokenizerConfig: config,
+    specialTokensMap,
+    addedTokens: await readJson(join(folder, addedTokensName)),
+    modelConfig: await readJson(join(folder, "config.json")),
+  };
 }
 
 /** The added tokens that only the configuration knows, beside those of the file itself. */

@@ -18,12 +18,12 @@ import {
   subtract,
   type Tensor,
   transpose,
-} from "../../tensor/index.ts";
-import type { DecoderWeights } from "../weights/trace-weights.ts";
-import type { EncoderConfig } from "./config.ts";
+} from "../../../tensor/index.ts";
+import type { DecoderWeights } from "../../weights/trace-weights.ts";
+import type { EncoderConfig } from "../config.ts";
+import { biasOf, encoderNames, weightOf } from "../encoder-names.ts";
+import { projectStored } from "../project-stored.ts";
 import type { DisentangledConfig } from "./disentangled-config.ts";
-import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
-import { projectStored } from "./project-stored.ts";
 
 /**
  * Bucket of each distance from 0 on: distances to the middle one by one, farther ones by their logarithm.

@@ -14,13 +14,18 @@ import {
   type Tensor,
   transpose,
   where,
-} from "../../tensor/index.ts";
-import { type Fields, given, invalid } from "../decoder/config-fields.ts";
-import { type Activation, activate, activationNames, activationOf } from "../layers/activation.ts";
-import { maskedScore } from "../layers/bidirectional-attention.ts";
-import type { DecoderWeights } from "../weights/trace-weights.ts";
-import type { EncoderConfig } from "./config.ts";
-import { biasOf, weightOf } from "./encoder-names.ts";
+} from "../../../tensor/index.ts";
+import { type Fields, given, invalid } from "../../decoder/config-fields.ts";
+import {
+  type Activation,
+  activate,
+  activationNames,
+  activationOf,
+} from "../../layers/activation.ts";
+import { maskedScore } from "../../layers/bidirectional-attention.ts";
+import type { DecoderWeights } from "../../weights/trace-weights.ts";
+import type { EncoderConfig } from "../config.ts";
+import { biasOf, weightOf } from "../encoder-names.ts";
 
 /** A convolution over time of the embeddings, added to the output of the first layer. */
 export interface ConvolutionConfig {

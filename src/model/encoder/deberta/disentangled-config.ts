@@ -1,5 +1,5 @@
 /** DeBERTa's scores of positions, as its `config.json` describes them. */
-import { type Fields, given, invalid } from "../decoder/config-fields.ts";
+import { type Fields, given, invalid } from "../../decoder/config-fields.ts";
 
 /**
  * Scores of contents with positions, learned vectors for buckets of distances (He et al., 2021): a query with the vector
