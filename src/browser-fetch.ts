@@ -7,7 +7,13 @@ import {
   type WeightCache,
 } from "./browser-cache.ts";
 import { isJsonObject, type JsonValue, parseJson } from "./checkpoint/json.ts";
-import { moduleListName, parseModuleList, transformerModule } from "./checkpoint/module-list.ts";
+import {
+  type ModuleEntry,
+  moduleListName,
+  parseModuleList,
+  staticModuleKind,
+  transformerModule,
+} from "./checkpoint/module-list.ts";
 import { JetonError } from "./core/error.ts";
 import type { ModelFiles, WeightsFile } from "./model/open-model.ts";
 
@@ -69,8 +75,8 @@ export async function fetchFolder(
     signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
   };
   try {
-    const source = hasModules ? await checkpointSource(root) : root;
-    const { files, texts } = await fetchFiles(source);
+    const { source, module } = hasModules ? await checkpointSource(root) : { source: root };
+    const { files, texts } = await fetchFiles(source, module);
     const cache = keeps ? await openWeightCache() : undefined;
     const kept = cache && { cache, digest: await digestOfFiles(texts), writes: [] };
     const weights = await fetchWeights({ ...source, ...(kept && { kept }) }, (done, total) =>
@@ -107,13 +113,15 @@ interface KeptWeights {
   readonly writes: Promise<void>[];
 }
 
-/** The source of a checkpoint that may lie below its model's folder, as with older sentence-transformers. */
-async function checkpointSource(root: Source): Promise<Source> {
+/** The source of a checkpoint that may lie below its model's folder, and the module that reads it. */
+async function checkpointSource(
+  root: Source,
+): Promise<{ source: Source; module?: ModuleEntry | undefined }> {
   const text = await optionalTextOf(root, moduleListName);
-  if (text === undefined) return root;
-  const transformer = transformerModule(parseModuleList(configOf(text, moduleListName)));
-  if (transformer === undefined || transformer.path === "") return root;
-  return { ...root, base: new URL(addressOf(root, `${transformer.path}/`)) };
+  if (text === undefined) return { source: root };
+  const module = transformerModule(parseModuleList(configOf(text, moduleListName)));
+  if (module === undefined || module.path === "") return { source: root, module };
+  return { source: { ...root, base: new URL(addressOf(root, `${module.path}/`)) }, module };
 }
 
 const addressOf = ({ base }: Source, name: string): string =>
@@ -155,10 +163,12 @@ async function request(source: Source, name: string): Promise<Response> {
 /** The small files of a folder, parsed, and their texts. */
 async function fetchFiles(
   source: Source,
+  module: ModuleEntry | undefined,
 ): Promise<{ files: ModelFiles; texts: (string | undefined)[] }> {
+  const isStatic = module?.kind === staticModuleKind;
   const [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap, chatTemplate] =
     await Promise.all([
-      textOf(source, "config.json"),
+      isStatic ? optionalTextOf(source, "config.json") : textOf(source, "config.json"),
       textOf(source, "tokenizer.json"),
       optionalTextOf(source, "generation_config.json"),
       optionalTextOf(source, "tokenizer_config.json"),
@@ -166,7 +176,7 @@ async function fetchFiles(
       optionalTextOf(source, "chat_template.jinja"),
     ]);
   const files: ModelFiles = {
-    config: configOf(config, "config.json"),
+    config: config === undefined ? undefined : configOf(config, "config.json"),
     tokenizer: tokenizerFileOf(tokenizer, "tokenizer.json"),
     ...(generationConfig !== undefined && {
       generationConfig: configOf(generationConfig, "generation_config.json"),

@@ -38,6 +38,12 @@ export interface Checkpoint extends TensorReader {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Options of `openCheckpoint`. */
+export interface OpenCheckpointOptions {
+  /** What stands in the place of `config.json`, which need not be there. Default: the file. */
+  readonly config?: ModelConfig;
+}
+
 /**
  * Opens a checkpoint folder; reads headers and configuration, no weights.
  *
@@ -52,10 +58,13 @@ export interface Checkpoint extends TensorReader {
  * `checkpoint-tensor-missing`, `checkpoint-tensor-ambiguous`, and the codes of `openSafetensors` and
  * `readConfig`.
  */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+export async function openCheckpoint(
+  folder: string,
+  options: OpenCheckpointOptions = {},
+): Promise<Checkpoint> {
   const root = await resolveFolder(folder);
   await checkFormat(root);
-  const config = await readConfig(root);
+  const config = options.config ?? (await readConfig(root));
   checkNotQuantized(root, config);
   const generationConfig = await readGenerationConfig(root);
   const weights = await openWeights(root);

@@ -8,6 +8,7 @@ export {
 } from "./bundled-models.ts";
 export {
   type Checkpoint,
+  type OpenCheckpointOptions,
   openCheckpoint,
   singleWeightsName,
   weightsIndexName,
@@ -46,7 +47,7 @@ export {
   type ParseJsonOptions,
   parseJson,
 } from "./json.ts";
-export { checkpointFolder } from "./model-folder.ts";
+export { type CheckpointPlace, checkpointFolder, locateCheckpoint } from "./model-folder.ts";
 export {
   openPackedCache,
   type PackedCacheEntry,

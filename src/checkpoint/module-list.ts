@@ -15,6 +15,9 @@ export interface ModuleEntry {
   readonly type: string;
 }
 
+/** Class of a module that holds a table of vectors. */
+export const staticModuleKind = "StaticEmbedding";
+
 /**
  * Classes of the module that holds the checkpoint, and what the first ones, each for one family, add to their
  * `max_seq_length`, which counts no special tokens there.
@@ -30,7 +33,32 @@ const transformers: Readonly<Record<string, number>> = {
   ALBERT: 3,
   CamemBERT: 3,
   RoBERTa: 3,
+  [staticModuleKind]: 0,
 };
+
+/** `model_type` of a table of vectors in the layout of sentence-transformers, which has no `config.json`. */
+export const staticEmbeddingType = "static-embedding";
+/** `model_type` of one in the layout of model2vec. */
+export const model2vecType = "model2vec";
+
+/**
+ * What stands in the place of a checkpoint's `config.json` where the module that reads texts is a `StaticEmbedding`:
+ * sentence-transformers writes none, and a file that names no family is model2vec's, which writes its own and a
+ * `modules.json` beside it. Undefined for any other module.
+ *
+ * Source: sentence-transformers 6.0, `StaticEmbedding.save`; model2vec, `persistence.py`.
+ *
+ * @param file the `config.json` beside the weights, if there is one
+ */
+export function staticModuleConfig(
+  module: ModuleEntry | undefined,
+  file: JsonObject | undefined,
+): JsonObject | undefined {
+  if (module?.kind !== staticModuleKind) return undefined;
+  const type = file?.["model_type"] ?? model2vecType;
+  if (file === undefined || type !== model2vecType) return { model_type: staticEmbeddingType };
+  return { ...file, model_type: model2vecType };
+}
 
 /** The module that holds the checkpoint; undefined where there is none. */
 export function transformerModule(entries: readonly ModuleEntry[]): ModuleEntry | undefined {

@@ -38,7 +38,7 @@ export type { WeightsFile } from "./weights/parse-weights.ts";
 
 /** Parsed contents of the small files of a checkpoint folder. */
 export interface ModelFiles {
-  /** `config.json`. */
+  /** `config.json`; undefined where a `StaticEmbedding` of sentence-transformers has none. */
   readonly config: unknown;
   /** `generation_config.json`, where the folder has one. */
   readonly generationConfig?: unknown;

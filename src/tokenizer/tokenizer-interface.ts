@@ -19,8 +19,8 @@ export interface EncodeIdsOptions extends SpecialTextOptions {
   addSpecialTokens?: boolean;
   /** A second text, for templates of two. */
   pair?: string;
-  /** Whether truncation and padding apply as the file sets them. Default true. */
-  applyLimits?: boolean;
+  /** Whether truncation and padding apply as the file sets them; `"truncation"`: that alone. Default true. */
+  applyLimits?: boolean | "truncation";
   /**
    * Cuts the text to this many tokens, those of the template included; of a pair the longer text first.
    * Holds in place of the file's truncation. Default: none.

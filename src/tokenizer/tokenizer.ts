@@ -166,7 +166,8 @@ class PartsTokenizer implements Tokenizer {
     const { truncation, padding } = this.#parts;
     const limited =
       options.maxLength !== undefined ||
-      (options.applyLimits !== false && (truncation !== null || padding !== null));
+      (options.applyLimits !== false && truncation !== null) ||
+      ((options.applyLimits ?? true) === true && padding !== null);
     if (options.pair !== undefined || limited || this.#needsAlignment) {
       return this.encode(text, options).ids;
     }
@@ -194,7 +195,7 @@ class PartsTokenizer implements Tokenizer {
     checkEncodeNames(options);
     const encodings = texts.map((text) => this.#encodeOne(text, options));
     const { padding } = this.#parts;
-    if (padding === null || options.applyLimits === false) return encodings;
+    if (padding === null || (options.applyLimits ?? true) !== true) return encodings;
     return padEncodings(encodings, padding);
   }
 

@@ -25,7 +25,7 @@ import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoin
 import { readJsonObject } from "../config.ts";
 import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
-import { checkpointFolder } from "../model-folder.ts";
+import { type CheckpointPlace, locateCheckpoint } from "../model-folder.ts";
 import { findFolder } from "./find-folder.ts";
 import {
   createHubClient,
@@ -180,7 +180,9 @@ async function readListing(path: string): Promise<HubFile[] | undefined> {
 
 async function holdsNecessities(snapshot: string, selection: FileSelection): Promise<boolean> {
   const { files, weights = true } = selection;
-  const folder = files ? snapshot : await checkpointFolder(snapshot);
+  const { folder, config }: CheckpointPlace = files
+    ? { folder: snapshot }
+    : await locateCheckpoint(snapshot);
   const exists = (name: string): Promise<boolean> =>
     stat(join(folder, ...name.split("/"))).then(
       (found) => found.isFile(),
@@ -193,7 +195,7 @@ async function holdsNecessities(snapshot: string, selection: FileSelection): Pro
     const tokenizers = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
     return (await Promise.all(tokenizers.map(exists))).some(Boolean);
   }
-  if (!(await exists("config.json"))) return false;
+  if (config === undefined && !(await exists("config.json"))) return false;
   if (await exists(singleWeightsName)) return true;
   const shards = await readWeightMap(join(folder, weightsIndexName)).catch(() => undefined);
   return shards !== undefined && all([...new Set(shards.values())]);

@@ -1,11 +1,17 @@
 /** What a `config.json` says of a model, as jeton runs it. */
 import {
+  type Checkpoint,
   type JsonObject,
   type JsonValue,
   type ModelConfig,
   textConfig,
 } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/error.ts";
+import {
+  isStaticConfig,
+  staticLength,
+  staticTensors,
+} from "../../model/encoder/static/static-config.ts";
 import {
   byte2WordConfig,
   type DecoderConfig,
@@ -48,25 +54,29 @@ export interface ArchitectureDescription {
 /**
  * What a model is with the defaults of its family; for an unsupported model the fields as written.
  *
- * @param hasModules whether `modules.json` lies beside the file
+ * @param beside whether `modules.json` lies beside the file, and the stored tensors where the weights are there
  */
-export function describeArchitecture(
-  config: ModelConfig,
-  hasModules: boolean,
-): ArchitectureDescription {
+export function describeArchitecture(config: ModelConfig, beside: Beside): ArchitectureDescription {
   const file = describeFields(textConfig(config));
   try {
-    return { ...file, ...readArchitecture(config, hasModules), runs: true, reason: null };
+    return { ...file, ...readArchitecture(config, beside), runs: true, reason: null };
   } catch (error) {
     if (!JetonError.isInstance(error)) throw error;
     return { ...file, kind: null, runs: false, reason: error.message };
   }
 }
 
+/** What lies beside a `config.json`. */
+interface Beside {
+  readonly hasModules: boolean;
+  readonly tensors?: Checkpoint["tensors"];
+}
+
 type Read = Partial<ArchitectureDescription> & Pick<ArchitectureDescription, "kind">;
 
 /** @throws JetonError for a configuration that jeton cannot run */
-function readArchitecture(config: ModelConfig, hasModules: boolean): Read {
+function readArchitecture(config: ModelConfig, { hasModules, tensors }: Beside): Read {
+  if (isStaticConfig(config)) return { kind: "encoder", ...describeStatic(config, tensors) };
   if (isWordModel(config)) {
     wordModelConfig(config);
     return { kind: "decoder" };
@@ -85,6 +95,19 @@ function readArchitecture(config: ModelConfig, hasModules: boolean): Read {
   const { encoder } = seq2seqConfig(config);
   // Their positions are relative, and have no end.
   return { kind: "encoder-decoder", ...describeEncoder(encoder), contextLength: null };
+}
+
+/** A table of vectors: what it says of itself is in its shape. */
+function describeStatic(config: ModelConfig, tensors: Beside["tensors"]): Omit<Read, "kind"> {
+  const found = tensors && staticTensors(config, tensors);
+  const length = staticLength(config);
+  return {
+    // The layout of sentence-transformers has no longest text.
+    contextLength: Number.isSafeInteger(length + 1) ? length : null,
+    layers: 0,
+    hiddenSize: found?.width ?? null,
+    vocabSize: found?.vocabSize ?? null,
+  };
 }
 
 function describeEncoder(config: EncoderConfig): Omit<Read, "kind"> {

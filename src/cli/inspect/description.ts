@@ -2,7 +2,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import {
-  checkpointFolder,
+  type Checkpoint,
+  locateCheckpoint,
+  type ModelConfig,
   openCheckpoint,
   readConfig,
   singleWeightsName,
@@ -60,12 +62,12 @@ export async function describeModel(name: string, path: string): Promise<ModelDe
     const tokenizer = await describeTokenizer(path);
     return { name: basename(path), path: absolute, model: null, weights: null, tokenizer };
   }
-  const folder = await checkpointFolder(path);
+  const { folder, config: stated } = await locateCheckpoint(path);
   const files = new Set(await readdir(folder));
-  const hasConfig = files.has("config.json");
+  const hasConfig = stated !== undefined || files.has("config.json");
   const hasWeights = files.has(singleWeightsName) || files.has(weightsIndexName);
-  const config = hasConfig ? await readConfig(folder) : undefined;
-  const weights = hasConfig && hasWeights ? await describeWeights(folder) : null;
+  const config = stated ?? (hasConfig ? await readConfig(folder) : undefined);
+  const stored = config && hasWeights ? await describeWeights(folder, config) : null;
   const tokenizer = await describeTokenizer(folder).catch((error: unknown) => {
     if (JetonError.isInstance(error) && error.code === "tokenizer-not-found") return null;
     throw error;
@@ -77,7 +79,11 @@ export async function describeModel(name: string, path: string): Promise<ModelDe
     });
   }
   const hasModules = await hasModuleList(diskFolder(path));
-  const model = config === undefined ? null : describeArchitecture(config, hasModules);
+  const model =
+    config === undefined
+      ? null
+      : describeArchitecture(config, { hasModules, ...(stored && { tensors: stored.tensors }) });
+  const { weights = null } = stored ?? {};
   return { name: displayName(name, absolute), path: absolute, model, weights, tokenizer };
 }
 
@@ -89,8 +95,11 @@ function displayName(name: string, path: string): string {
 /** Masks and frequencies that older checkpoints hold beside their weights. */
 const heldBeside = /\.(attn|attention)\.(masked_)?bias$|\.rotary_emb\.inv_freq$/;
 
-async function describeWeights(folder: string): Promise<WeightsDescription> {
-  const checkpoint = await openCheckpoint(folder);
+async function describeWeights(
+  folder: string,
+  config: ModelConfig,
+): Promise<Pick<Checkpoint, "tensors"> & { readonly weights: WeightsDescription }> {
+  const checkpoint = await openCheckpoint(folder, { config });
   try {
     const dtypes: Record<string, number> = {};
     let parameters = 0;
@@ -101,7 +110,7 @@ async function describeWeights(folder: string): Promise<WeightsDescription> {
       parameters += count;
     }
     const sizes = await Promise.all(checkpoint.files.map(async (file) => (await stat(file)).size));
-    return {
+    const weights = {
       parameters,
       tensors: checkpoint.tensors.size,
       dtypes,
@@ -109,6 +118,7 @@ async function describeWeights(folder: string): Promise<WeightsDescription> {
       files: checkpoint.files.length,
       defaultFormat: defaultFormat(checkpoint),
     };
+    return { tensors: checkpoint.tensors, weights };
   } finally {
     await checkpoint.close();
   }

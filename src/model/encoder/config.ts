@@ -9,7 +9,7 @@ import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type DecoderConfig, decoderFamilies, type RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
-import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import type { Activation } from "../layers/activation.ts";
 import {
   backboneEncoderConfig,
   eurobertFamily,
@@ -19,6 +19,7 @@ import { type ConvolutionConfig, describeConvolution } from "./deberta-convoluti
 import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
 import { headDimOf } from "./head-dim.ts";
+import { type HeadOptions, headOptions, readActivation } from "./heads/head-options.ts";
 import {
   isMixerConfig,
   type MixerConfig,
@@ -26,6 +27,7 @@ import {
   mixerFamily,
 } from "./mixer/mixer-config.ts";
 import { nomicFields } from "./nomic-config.ts";
+import { isStaticConfig, type StaticConfig } from "./static/static-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
 import { type EncoderTask, encoderTask, type Labels, readLabels } from "./tasks/encoder-task.ts";
 
@@ -74,6 +76,8 @@ export interface EncoderConfig extends Labels {
   readonly disentangled?: DisentangledConfig | undefined;
   /** DeBERTa's convolution beside the first layer. */
   readonly convolution?: ConvolutionConfig;
+  /** A table of vectors and no layers. */
+  readonly static?: StaticConfig | undefined;
   /** Long convolutions in the place of attention. */
   readonly mixer?: MixerConfig | undefined;
   /** A decoder whose layers stand in the place of the encoder's own. */
@@ -110,19 +114,6 @@ export interface EncoderConfig extends Labels {
   readonly headOptions: HeadOptions;
 }
 
-/** Keys that only the heads of some families read. */
-export interface HeadOptions {
-  /** DeBERTa: of the pooler. */
-  readonly poolerActivation: Activation;
-  /** ModernBERT and EuroBERT: which positions a sequence head reads; `late`: the mean is taken of what each gives. */
-  readonly classifierPooling: "cls" | "mean" | "late";
-  /** ModernBERT: a bias of the prediction head's dense layer. */
-  readonly classifierBias: boolean;
-  readonly classifierActivation: Activation;
-  /** A bias of the masked-language-model head. */
-  readonly decoderBias: boolean;
-}
-
 /** No model has more layers; describing those of a hostile file would only exhaust memory. */
 const maxLayers = 10_000;
 
@@ -150,7 +141,7 @@ export function isEncoderConfig(
   { hasModules = false }: EncoderConfigOptions = {},
 ): boolean {
   const isOwn = encoderFamilies.includes(familyName(textConfig(file)));
-  return isOwn || isBackboneConfig(file, hasModules);
+  return isOwn || isStaticConfig(file) || isBackboneConfig(file, hasModules);
 }
 
 function familyName(config: Fields): string {
@@ -190,12 +181,8 @@ export function encoderConfig(
   }
   const defaults = encoderDefaults[family];
   if (!defaults) {
-    const isDecoder = decoderFamilies.includes(family);
-    const opener = isDecoder
-      ? "; it is a decoder: loadModel opens it, jeton run runs it; one that makes vectors has a modules.json beside its config.json"
-      : "";
     throw new JetonError(
-      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${family === "byte2word" ? "; loadByte2Word opens encoders of words" : opener}`,
+      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${openerOf(file, family)}`,
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
     );
   }
@@ -226,6 +213,15 @@ export function encoderConfig(
     task: encoderTask(file),
     headOptions: headOptions(fields),
   };
+}
+
+/** What opens a family that is no encoder of layers, for an error. */
+function openerOf(file: ModelConfig, family: string): string {
+  if (family === "byte2word") return "; loadByte2Word opens encoders of words";
+  if (isStaticConfig(file)) return "; a table of vectors has no layers: loadEncoder opens it";
+  return decoderFamilies.includes(family)
+    ? "; it is a decoder: loadModel opens it, jeton run runs it; one that makes vectors has a modules.json beside its config.json"
+    : "";
 }
 
 /** Fields under the names that BERT uses. */
@@ -361,43 +357,6 @@ function describeActivation(
   return {
     activation: readActivation("hidden_act", fields["hidden_act"]),
     gated: family === "modernbert",
-  };
-}
-
-function readActivation(key: string, name: unknown): Activation {
-  const activation = activationOf(name);
-  if (activation) return activation;
-  throw invalid(key, name, activationNames.join(", "));
-}
-
-const eurobertPoolings: Readonly<Record<string, HeadOptions["classifierPooling"]>> = {
-  bos: "cls",
-  mean: "mean",
-  late: "late",
-};
-
-function classifierPooling(fields: Fields): HeadOptions["classifierPooling"] {
-  const isEurobert = fields["model_type"] === eurobertFamily;
-  // Published files have the name of their authors, which transformers 5.18 does not read.
-  const isOld = isEurobert && !given(fields["classifier_pooling"]);
-  const key = isOld ? "clf_pooling" : "classifier_pooling";
-  const stated = fields[key] ?? (isEurobert ? "late" : "cls");
-  const known = isEurobert ? eurobertPoolings : { cls: "cls" as const, mean: "mean" as const };
-  const own = Object.entries(known).find(([name]) => name === stated);
-  if (own) return own[1];
-  throw invalid(key, stated, Object.keys(known).join(" or "));
-}
-
-function headOptions(fields: Fields): HeadOptions {
-  return {
-    poolerActivation: readActivation("pooler_hidden_act", fields["pooler_hidden_act"] ?? "gelu"),
-    classifierPooling: classifierPooling(fields),
-    classifierBias: fields["classifier_bias"] === true,
-    classifierActivation: readActivation(
-      "classifier_activation",
-      fields["classifier_activation"] ?? "gelu",
-    ),
-    decoderBias: fields["decoder_bias"] !== false,
   };
 }
 

@@ -5,6 +5,7 @@ import type { EncoderService } from "../worker/encoder-service.ts";
 import { joinRequests, splitResults } from "./batch-results.ts";
 import { BatchScheduler, type TextResults } from "./batch-scheduler.ts";
 import { pipelineWidth } from "./sentence/sentence-modules.ts";
+import { checkIndices, checkLength } from "./tasks/check-request.ts";
 import type { EncoderRequest, LoadedEncoder } from "./types.ts";
 
 /** What an `EncoderModel` is made of. */
@@ -95,24 +96,11 @@ export class EncoderModel implements LoadedEncoder {
     if (ids.length === 0) {
       throw invalid("encoder-input-empty", "a text has no tokens, expected at least one", {});
     }
-    if (ids.length > contextLength) {
-      const message = `a text of ${ids.length} tokens exceeds the context of ${contextLength}`;
-      throw invalid("model-context-exceeded", message, { length: ids.length, contextLength });
-    }
-    const limits = [
-      ["token", ids, config.vocabSize],
-      // Without a table of types those of a pair are not read.
-      ["token type", config.typeVocabSize > 0 ? (types ?? []) : [], config.typeVocabSize],
-      ["position", rows, ids.length],
-    ] as const;
-    for (const [what, values, limit] of limits) {
-      const wrong = Array.from(values).find(
-        (value) => !(Number.isInteger(value) && value >= 0 && value < limit),
-      );
-      if (wrong === undefined) continue;
-      const message = `there is no ${what} ${wrong}, expected 0 to ${limit - 1}`;
-      throw invalid("model-token-unknown", message, { what, found: wrong, limit });
-    }
+    checkLength(ids, contextLength);
+    checkIndices("token", ids, config.vocabSize);
+    // Without a table of types those of a pair are not read.
+    if (config.typeVocabSize > 0) checkIndices("token type", types ?? [], config.typeVocabSize);
+    checkIndices("position", rows, ids.length);
     for (const [what, values] of Object.entries({ types, attended })) {
       if (values === undefined || values.length === ids.length) continue;
       const message = `${what} has ${values.length} entries, expected ${ids.length}: one a token`;

@@ -19,13 +19,16 @@ import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
 import { hasModuleList, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
+import { openStatic } from "./static/open-static.ts";
+import { isStaticConfig } from "./static/static-config.ts";
 import { withStoredLayout } from "./stored-layout.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
 /**
  * Opens an encoder: a checkpoint folder, the name of a bundled one (`jeton-embed`), or one on the hub (`owner/name`). A folder of
- * sentence-transformers or PyLate is opened with its modules.
+ * sentence-transformers or PyLate is opened with its modules. A static model (`StaticEmbedding`, model2vec) is read into memory
+ * and lives on the calling thread; `contextLength` is the only limit of its texts, and by default 512 for model2vec.
  *
  * @param nameOrFolder default: the bundled encoder, jeton-embed
  * @example
@@ -33,7 +36,7 @@ import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
  * const [vector] = await embed(model, ["A rose by any other name"]);
  *
  * @throws JetonError `model-option-unknown`, `model-option-invalid`, `model-family-unknown`, `model-config-invalid`,
- *   `model-weights-missing`, `model-weights-shape`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
+ *   `model-weights-missing`, `model-weights-shape`, `model-weights-dtype`, `model-weights-invalid`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
  *   and reading a checkpoint
  */
 export async function loadEncoder(
@@ -52,6 +55,10 @@ export async function loadNamedEncoder(
   const { signal, inline = false } = options;
   try {
     const files = diskFolder(folder);
+    if (isStaticConfig(opened.config)) {
+      const tokenizer = await loadTokenizer(opened.folder);
+      return await openStatic({ name, folder, files, checkpoint: opened, tokenizer }, options);
+    }
     const hasModules = await hasModuleList(files);
     const described = encoderConfig(opened.config, { hasModules });
     const checkpoint = nameEncoderTensors(described, opened);

@@ -3,7 +3,12 @@
  *
  * Needs nothing of Node. The encoder lives on the calling thread and blocks it during a forward pass.
  */
-import { type JsonValue, parseJson } from "../../checkpoint/json.ts";
+import { type JsonObject, type JsonValue, parseJson } from "../../checkpoint/json.ts";
+import { staticModuleConfig } from "../../checkpoint/module-list.ts";
+import { combineFiles } from "../../checkpoint/safetensors/combine-files.ts";
+import { openSafetensorsBytes } from "../../checkpoint/safetensors/safetensors-bytes.ts";
+import type { ModelConfig } from "../../checkpoint/text-config.ts";
+import { JetonError } from "../../core/index.ts";
 import { type DeviceChoice, startInline } from "../../tensor/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { modelDevice } from "../model-device.ts";
@@ -32,8 +37,10 @@ import { encoderHeads, tieRepeatedHead } from "./heads/heads.ts";
 import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import type { FolderFiles } from "./sentence/folder-files.ts";
-import { hasModuleList, readSentenceFolder } from "./sentence/sentence-folder.ts";
+import { hasModuleList, readingModule, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
+import { openStatic } from "./static/open-static.ts";
+import { isStaticConfig } from "./static/static-config.ts";
 import { withStoredLayout } from "./stored-layout.ts";
 import { encoderStoredNames } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
@@ -72,8 +79,11 @@ export interface OpenEncoderOptions
 export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEncoder> {
   const { files, weights, signal, onProgress } = options;
   signal?.throwIfAborted();
-  const { config: configFile } = readConfigFiles(files);
   const modules = new MemoryFolder(options.readFile);
+  const given = files.config as JsonObject | undefined;
+  const stated = staticModuleConfig(await readingModule(modules), given) ?? given;
+  const { config: configFile } = readConfigFiles({ config: stated });
+  if (isStaticConfig(configFile)) return openStaticBytes(options, configFile, modules);
   const hasModules = await hasModuleList(modules);
   const described = encoderConfig(configFile, { hasModules });
   const tokenizer = readTokenizerFiles(files);
@@ -127,6 +137,26 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     heads: [...encoderHeads(config, (name) => tensors.has(name)).keys()],
     service,
   });
+}
+
+/** Opens a static model, which needs no runtime and no graphics processor. */
+async function openStaticBytes(
+  { name = "model", folder = "", files, weights, device, ...options }: OpenEncoderOptions,
+  config: ModelConfig,
+  modules: FolderFiles,
+): Promise<LoadedEncoder> {
+  if (device === "webgpu") {
+    throw new JetonError(
+      `${name} is a static model, which is read on the calling thread, not on WebGPU: leave device out`,
+      { code: "model-option-invalid", details: { option: "device", value: device } },
+    );
+  }
+  // Two files with one name of a tensor are refused there.
+  const { tensors } = parseWeights(weights);
+  const parts = weights.map(({ name, data }) => openSafetensorsBytes(data, name));
+  const checkpoint = { ...combineFiles(parts, tensors), config };
+  const tokenizer = readTokenizerFiles(files);
+  return openStatic({ name, folder, files: modules, checkpoint, tokenizer }, options);
 }
 
 /** A folder whose files are read into memory. */

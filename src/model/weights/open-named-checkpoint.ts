@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import {
   type Checkpoint,
-  checkpointFolder,
+  locateCheckpoint,
   openCheckpoint,
   resolveModel,
 } from "../../checkpoint/index.ts";
@@ -49,5 +49,6 @@ export async function openLocatedCheckpoint(
   folder: string,
 ): Promise<NamedCheckpoint> {
   const name = basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
-  return { name, checkpoint: await openCheckpoint(await checkpointFolder(folder)), folder };
+  const { folder: inner, ...place } = await locateCheckpoint(folder);
+  return { name, checkpoint: await openCheckpoint(inner, place), folder };
 }

@@ -1,6 +1,7 @@
 /** From a text to the ids that an encoder reads: cut to a length, and filled up where the model was trained so. */
 import type { Tokenizer } from "../../../tokenizer/index.ts";
 import type { EncoderConfig } from "../config.ts";
+import { encodeStaticText } from "../static/static-text.ts";
 
 /** A text as a model reads it. */
 export interface TextInput {
@@ -27,6 +28,7 @@ export function encodeEncoderText(
     pair,
   }: { readonly maxLength?: number | undefined; readonly pair?: string | undefined },
 ): TextInput {
+  if (config.static) return encodeStaticText(tokenizer, config.static, text, maxLength);
   const fills = config.mixer?.fillsTexts === true;
   const { ids, typeIds, offsets } = tokenizer.encode(text, {
     applyLimits: false,

@@ -19,6 +19,7 @@ import {
   torchActivationOf,
 } from "../../layers/activation.ts";
 import type { EncoderConfig } from "../config.ts";
+import { checkStaticModules } from "../static/static-config.ts";
 import {
   type ScoreActivation,
   scoreActivationNames,
@@ -72,16 +73,19 @@ export async function readSentenceFolder(
   const entries = (await readModules(files)) ?? (await findProjection(files, config));
   const settings = await optionalJson(files, "config_sentence_transformers.json");
   const transformer = entries && transformerModule(entries);
-  const own = await transformerSettings(files, transformer?.path ?? "");
+  const isStatic = config.static !== undefined;
+  // A table of vectors has no settings of its own.
+  const own = isStatic ? {} : await transformerSettings(files, transformer?.path ?? "");
   const checkpoint = pathOf(transformer?.path ?? "", "config.json");
   checkTransformerSettings(own, await optionalJson(files, checkpoint));
   const reader = new ModuleReader(files);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
+  if (isStatic) checkStaticModules(behind);
   for (const entry of behind) await reader.read(entry);
-  const longest = maxLength(own, config, {
-    tokenizer,
-    uncounted: transformer ? uncountedTokens(transformer) : 0,
-  });
+  const uncounted = transformer ? uncountedTokens(transformer) : 0;
+  const longest = isStatic
+    ? config.contextLength
+    : maxLength(own, config, { tokenizer, uncounted });
   const projection = entries === undefined ? inlineProjection(config, shape) : undefined;
   if (projection) reader.after.push(projection);
   const kind = projection ? "stanford" : lateKind(entries, reader, settings, own);
@@ -272,6 +276,11 @@ function readPrompts(settings: JsonObject): Record<string, string> {
 function optionalString(settings: JsonObject, key: string): string | undefined {
   const value = settings[key];
   return typeof value === "string" ? value : undefined;
+}
+
+/** The module that reads texts; undefined where the folder has no `modules.json`, or none that does. */
+export async function readingModule(files: FolderFiles): Promise<ModuleEntry | undefined> {
+  return transformerModule((await readModules(files)) ?? []);
 }
 
 /** Whether a folder has a `modules.json`, as sentence encoders' have. */

@@ -1,5 +1,5 @@
 /** Texts to vectors: of the whole text, and of its tokens. */
-import { JetonError } from "../../../core/index.ts";
+import { JetonError, nextTask } from "../../../core/index.ts";
 import { encodeEncoderText, type TextInput } from "../sentence/encode-text.ts";
 import { type LateText, prepareLateText } from "../sentence/late-interaction.ts";
 import { checkPoolings, type PoolingMode } from "../sentence/pooling.ts";
@@ -39,7 +39,7 @@ export interface EmbedOptions {
 }
 
 /**
- * One vector for each text. Texts are sorted by length and run in batches; the vectors come in the order
+ * One vector for each text, of a static model zeros where a text has no tokens. Texts are sorted by length and run in batches; the vectors come in the order
  * of the texts, and none depends on the others.
  *
  * @example
@@ -88,25 +88,45 @@ export async function embedCounted(
   const skipped = model.sentence.includePrompt ? 0 : promptLength(model, prompt);
   const cut = { maxLength: options.maxLength, role: options.role };
   let [done, tokens] = [0, 0];
-  const vectors = await Promise.all(
-    texts.map(async (text) => {
-      const { length, ...input } = encodeText(model, prompt + text, cut);
-      tokens += length;
-      const results = await model.run(
-        {
-          ...input,
-          outputs: ["embedding"],
-          ...(poolings && { poolings }),
-          skipped: Math.min(skipped, length - 1),
-        },
-        { signal },
-      );
-      onProgress?.(++done, texts.length);
-      const vector = results.embedding!.data.slice(0, dimensions);
-      return normalize ? toLengthOne(vector) : vector;
-    }),
-  );
+  const embedOne = async (text: string): Promise<Float32Array> => {
+    const { length, ...input } = encodeText(model, prompt + text, cut);
+    tokens += length;
+    const results = await model.run(
+      {
+        ...input,
+        outputs: ["embedding"],
+        ...(poolings && { poolings }),
+        skipped: Math.max(0, Math.min(skipped, length - 1)),
+      },
+      { signal },
+    );
+    onProgress?.(++done, texts.length);
+    const vector = results.embedding!.data.slice(0, dimensions);
+    return normalize ? toLengthOne(vector) : vector;
+  };
+  // A static model computes on this thread, and gains nothing by many texts at once.
+  const vectors = model.config.static
+    ? await oneByOne(texts, embedOne)
+    : await Promise.all(texts.map(embedOne));
   return { vectors, tokens };
+}
+
+/** Milliseconds in which texts may follow each other in one task: then messages and aborts come in. */
+const taskLimit = 8;
+
+async function oneByOne<Item, Result>(
+  items: readonly Item[],
+  run: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let begun = performance.now();
+  for (const item of items) {
+    results.push(await run(item));
+    if (performance.now() - begun < taskLimit) continue;
+    await nextTask();
+    begun = performance.now();
+  }
+  return results;
 }
 
 /** Ids and types of a text as the model reads it, cut to its length. */
