@@ -11,6 +11,7 @@ import {
   type ModuleEntry,
   moduleListName,
   parseModuleList,
+  staticModuleKind,
   transformerModule,
 } from "./checkpoint/module-list.ts";
 import { JetonError } from "./core/error.ts";
@@ -164,7 +165,7 @@ async function fetchFiles(
   source: Source,
   module: ModuleEntry | undefined,
 ): Promise<{ files: ModelFiles; texts: (string | undefined)[] }> {
-  const isStatic = module?.kind === "StaticEmbedding";
+  const isStatic = module?.kind === staticModuleKind;
   const [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap, chatTemplate] =
     await Promise.all([
       isStatic ? optionalTextOf(source, "config.json") : textOf(source, "config.json"),

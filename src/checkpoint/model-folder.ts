@@ -7,6 +7,7 @@ import {
   moduleListName,
   parseModuleList,
   staticModuleConfig,
+  staticModuleKind,
   transformerModule,
 } from "./module-list.ts";
 
@@ -38,6 +39,7 @@ export async function locateCheckpoint(folder: string): Promise<CheckpointPlace>
     );
   }
   const inner = module?.path ? join(folder, ...module.path.split("/")) : folder;
+  if (module?.kind !== staticModuleKind) return { folder: inner };
   const hasFile = await isFile(join(inner, "config.json"));
   const config = staticModuleConfig(module, hasFile ? await readConfig(inner) : undefined);
   return { folder: inner, ...(config && { config: config as ModelConfig }) };

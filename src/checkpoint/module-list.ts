@@ -15,6 +15,9 @@ export interface ModuleEntry {
   readonly type: string;
 }
 
+/** Class of a module that holds a table of vectors. */
+export const staticModuleKind = "StaticEmbedding";
+
 /**
  * Classes of the module that holds the checkpoint, and what the first ones, each for one family, add to their
  * `max_seq_length`, which counts no special tokens there.
@@ -30,7 +33,7 @@ const transformers: Readonly<Record<string, number>> = {
   ALBERT: 3,
   CamemBERT: 3,
   RoBERTa: 3,
-  StaticEmbedding: 0,
+  [staticModuleKind]: 0,
 };
 
 /** `model_type` of a table of vectors in the layout of sentence-transformers, which has no `config.json`. */
@@ -51,7 +54,7 @@ export function staticModuleConfig(
   module: ModuleEntry | undefined,
   file: JsonObject | undefined,
 ): JsonObject | undefined {
-  if (module?.kind !== "StaticEmbedding") return undefined;
+  if (module?.kind !== staticModuleKind) return undefined;
   const type = file?.["model_type"] ?? model2vecType;
   if (file === undefined || type !== model2vecType) return { model_type: staticEmbeddingType };
   return { ...file, model_type: model2vecType };

@@ -26,12 +26,16 @@ useFakeHub();
 const named = (path: string): [string, Buffer] => [path, Buffer.from(JSON.stringify(path))];
 
 /** `modules.json` with a transformer in the first of these folders. */
-const listOf = (transformer: string, ...others: string[]): [string, Buffer] => {
+const listOf = (
+  transformer: string,
+  others: readonly string[],
+  first = "Transformer",
+): [string, Buffer] => {
   const line = (path: string, kind: string) => ({
     path,
     type: `sentence_transformers.models.${kind}`,
   });
-  const lines = [line(transformer, "Transformer"), ...others.map((path) => line(path, "Dense"))];
+  const lines = [line(transformer, first), ...others.map((path) => line(path, "Dense"))];
   return ["modules.json", Buffer.from(JSON.stringify(lines))];
 };
 
@@ -109,7 +113,7 @@ describe("a download", () => {
     hub.files = new Map([
       ...weights,
       ...[...own, ...other].map(named),
-      listOf("", "1_Pooling", "2_Dense"),
+      listOf("", ["1_Pooling", "2_Dense"]),
     ]);
     const folder = await resolveTiny();
     for (const path of own) expect(existsSync(join(folder, path)), path).toBe(true);
@@ -136,7 +140,7 @@ describe("a download", () => {
         hub.head = createHash("sha1")
           .update(path + name)
           .digest("hex");
-        hub.files = new Map([...there, ...[...own, ...other].map(named), listOf(path, "own")]);
+        hub.files = new Map([...there, ...[...own, ...other].map(named), listOf(path, ["own"])]);
         const folder = await resolveTiny({ update: true });
         for (const file of own) expect(existsSync(join(folder, file)), file).toBe(true);
         for (const file of other) expect(existsSync(join(folder, file)), file).toBe(false);
@@ -150,6 +154,25 @@ describe("a download", () => {
         await rm(join(folder, there.at(-1)![0]));
         expect(await codeOf(resolveTiny({ offline: true }))).toBe("hub-offline");
       }
+    },
+  );
+
+  test.each(["", "0_StaticEmbedding/"])(
+    "a static model in %j comes without a config.json",
+    async (path) => {
+      const own = [`${path}tokenizer.json`, "config_sentence_transformers.json"];
+      const body = weights.get("model.safetensors")!;
+      hub.head = createHash("sha1").update(`static ${path}`).digest("hex");
+      const list = listOf(path, [], "StaticEmbedding");
+      hub.files = new Map([[`${path}model.safetensors`, body], ...own.map(named), list]);
+      const folder = await resolveTiny({ update: true });
+      const there = [...own, `${path}model.safetensors`];
+      for (const file of there) expect(existsSync(join(folder, file)), file).toBe(true);
+      // As Python leaves it: without the list of files that tells a complete snapshot.
+      await rm(cache(".jeton"), { recursive: true });
+      expect(await resolveTiny({ offline: true })).toBe(folder);
+      await rm(join(folder, `${path}model.safetensors`));
+      expect(await codeOf(resolveTiny({ offline: true }))).toBe("hub-offline");
     },
   );
 

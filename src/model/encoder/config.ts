@@ -9,7 +9,7 @@ import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type DecoderConfig, decoderFamilies, type RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
-import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import type { Activation } from "../layers/activation.ts";
 import {
   backboneEncoderConfig,
   eurobertFamily,
@@ -19,6 +19,7 @@ import { type ConvolutionConfig, describeConvolution } from "./deberta/deberta-c
 import { type DisentangledConfig, describeDisentangled } from "./deberta/disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
 import { headDimOf } from "./head-dim.ts";
+import { type HeadOptions, headOptions, readActivation } from "./heads/head-options.ts";
 import { describeLayers } from "./layer-config.ts";
 import {
   isMixerConfig,
@@ -112,19 +113,6 @@ export interface EncoderConfig extends Labels {
   readonly task: EncoderTask;
   /** Keys that only heads read. */
   readonly headOptions: HeadOptions;
-}
-
-/** Keys that only the heads of some families read. */
-export interface HeadOptions {
-  /** DeBERTa: of the pooler. */
-  readonly poolerActivation: Activation;
-  /** ModernBERT and EuroBERT: which positions a sequence head reads; `late`: the mean is taken of what each gives. */
-  readonly classifierPooling: "cls" | "mean" | "late";
-  /** ModernBERT: a bias of the prediction head's dense layer. */
-  readonly classifierBias: boolean;
-  readonly classifierActivation: Activation;
-  /** A bias of the masked-language-model head. */
-  readonly decoderBias: boolean;
 }
 
 /** Values of `model_type` that `encoderConfig` understands. */
@@ -367,42 +355,5 @@ function describeActivation(
   return {
     activation: readActivation("hidden_act", fields["hidden_act"]),
     gated: family === "modernbert",
-  };
-}
-
-function readActivation(key: string, name: unknown): Activation {
-  const activation = activationOf(name);
-  if (activation) return activation;
-  throw invalid(key, name, activationNames.join(", "));
-}
-
-const eurobertPoolings: Readonly<Record<string, HeadOptions["classifierPooling"]>> = {
-  bos: "cls",
-  mean: "mean",
-  late: "late",
-};
-
-function classifierPooling(fields: Fields): HeadOptions["classifierPooling"] {
-  const isEurobert = fields["model_type"] === eurobertFamily;
-  // Published files have the name of their authors, which transformers 5.18 does not read.
-  const isOld = isEurobert && !given(fields["classifier_pooling"]);
-  const key = isOld ? "clf_pooling" : "classifier_pooling";
-  const stated = fields[key] ?? (isEurobert ? "late" : "cls");
-  const known = isEurobert ? eurobertPoolings : { cls: "cls" as const, mean: "mean" as const };
-  const own = Object.entries(known).find(([name]) => name === stated);
-  if (own) return own[1];
-  throw invalid(key, stated, Object.keys(known).join(" or "));
-}
-
-function headOptions(fields: Fields): HeadOptions {
-  return {
-    poolerActivation: readActivation("pooler_hidden_act", fields["pooler_hidden_act"] ?? "gelu"),
-    classifierPooling: classifierPooling(fields),
-    classifierBias: fields["classifier_bias"] === true,
-    classifierActivation: readActivation(
-      "classifier_activation",
-      fields["classifier_activation"] ?? "gelu",
-    ),
-    decoderBias: fields["decoder_bias"] !== false,
   };
 }

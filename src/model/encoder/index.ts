@@ -6,7 +6,6 @@ export {
   type EncoderLayerConfig,
   encoderConfig,
   encoderFamilies,
-  type HeadOptions,
   isEncoderConfig,
   type RelativeBiasConfig,
 } from "./config.ts";
@@ -20,6 +19,7 @@ export { paddingMask } from "./encoder-graph.ts";
 export { type EncoderContext, encoderLayer } from "./encoder-layer.ts";
 export { encoderMatrixGroups, encoderNames } from "./encoder-names.ts";
 export { encoderTables, encoderTableTypes } from "./encoder-tables.ts";
+export type { HeadOptions } from "./heads/head-options.ts";
 export { encoderHeadShapes, type TrainableHead } from "./heads/head-shapes.ts";
 export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads/heads.ts";
 export { loadEncoder } from "./load-encoder.ts";

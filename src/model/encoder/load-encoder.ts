@@ -27,7 +27,8 @@ import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
 /**
  * Opens an encoder: a checkpoint folder, the name of a bundled one (`jeton-embed`), or one on the hub (`owner/name`). A folder of
- * sentence-transformers or PyLate is opened with its modules.
+ * sentence-transformers or PyLate is opened with its modules. A static model (`StaticEmbedding`, model2vec) is read into memory
+ * and lives on the calling thread; `contextLength` is the only limit of its texts, and by default 512 for model2vec.
  *
  * @param nameOrFolder default: the bundled encoder, jeton-embed
  * @example
@@ -35,7 +36,7 @@ import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
  * const [vector] = await embed(model, ["A rose by any other name"]);
  *
  * @throws JetonError `model-option-unknown`, `model-option-invalid`, `model-family-unknown`, `model-config-invalid`,
- *   `model-weights-missing`, `model-weights-shape`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
+ *   `model-weights-missing`, `model-weights-shape`, `model-weights-dtype`, `model-weights-invalid`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
  *   and reading a checkpoint
  */
 export async function loadEncoder(

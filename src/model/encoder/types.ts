@@ -29,7 +29,7 @@ export type LoadEncoderOptions = Pick<
 
 /** What one text asks of a forward pass. */
 export interface EncoderRequest {
-  /** Ids with the special tokens of the template, at most `contextLength`, at least one. */
+  /** Ids with the special tokens of the template, at most `contextLength`, at least one but for a static model. */
   readonly ids: ArrayLike<number>;
   /** Token types. Default: all 0. */
   readonly types?: ArrayLike<number>;

@@ -128,11 +128,10 @@ describe("lengths", () => {
 });
 
 test("a folder whose texts are read by no transformer is refused by the name of its first module", async () => {
-  const type =
-    "sentence_transformers.sentence_transformer.modules.static_embedding.StaticEmbedding";
+  const type = "sentence_transformers.sentence_transformer.modules.word_embeddings.WordEmbeddings";
   const files = { "modules.json": [{ path: "", type }], "0_Other/config.json": {} };
   await expect(openFolder(files, new Map(), "checkpoint")).rejects.toMatchObject({
     code: "encoder-module-unknown",
-    message: expect.stringContaining("StaticEmbedding"),
+    message: expect.stringContaining("WordEmbeddings"),
   });
 });

@@ -38,7 +38,7 @@ export async function openStatic(
   const { config: file, tensors } = checkpoint;
   const own = staticTensors(file, tensors);
   const entry = tensors.get(own.table)!;
-  const format = options.format ?? defaultFormat({ tensors: new Map([[own.table, entry]]) });
+  const format = options.format ?? defaultFormat({ tensors });
   if (format !== "f32" && format !== "int8") {
     throw new JetonError(
       `format is "${format}", expected f32 or int8: the table of a static model has no others`,

@@ -1,8 +1,9 @@
 /**
  * The table of a static model in memory, and means of its rows.
  *
- * Plain loops on the calling thread: a pass of the runtime sums a batch two to three times as fast once it runs, but
- * reaching its thread costs more than a text, and cutting texts into tokens more than both.
+ * Plain loops on the calling thread. A text of 20 tokens of 256 numbers takes 2 microseconds and one of 1024 numbers 9, where
+ * a pass of the runtime takes 35 with the way to its thread and back. Of 51 such texts together the passes would take 190
+ * and 370, the loops 155 and 550: only wide tables in large batches would gain.
  */
 import type { TensorReader } from "../../../checkpoint/index.ts";
 import { JetonError } from "../../../core/index.ts";
@@ -117,7 +118,7 @@ async function readMapping(reader: TensorReader, rows: number): Promise<Int32Arr
  */
 export function meanOfRows(table: StaticTable, ids: ArrayLike<number>, from = 0): Float32Array {
   const { width, values, weights, mapping } = table;
-  const sum = new Float64Array(width);
+  const sum = sumOf(width);
   const rowOf = (at: number): number => (mapping ? mapping[ids[at]!]! : ids[at]!) * width;
   let at = from;
   if (weights === undefined && values instanceof Float32Array) {
@@ -138,6 +139,14 @@ export function meanOfRows(table: StaticTable, ids: ArrayLike<number>, from = 0)
   const mean = new Float32Array(width);
   for (let column = 0; column < width; column++) mean[column] = sum[column]! / count;
   return mean;
+}
+
+/** Memory of a sum, which is used again: nothing else runs while there is one. */
+let lastSum = new Float64Array(0);
+
+function sumOf(width: number): Float64Array {
+  if (lastSum.length !== width) lastSum = new Float64Array(width);
+  return lastSum.fill(0);
 }
 
 function addRow(

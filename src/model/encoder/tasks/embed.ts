@@ -39,7 +39,7 @@ export interface EmbedOptions {
 }
 
 /**
- * One vector for each text. Texts are sorted by length and run in batches; the vectors come in the order
+ * One vector for each text, of a static model zeros where a text has no tokens. Texts are sorted by length and run in batches; the vectors come in the order
  * of the texts, and none depends on the others.
  *
  * @example
@@ -111,7 +111,7 @@ export async function embedCounted(
   return { vectors, tokens };
 }
 
-/** Milliseconds in which texts may follow each other in one task: then messages, and whoever aborts, come in. */
+/** Milliseconds in which texts may follow each other in one task: then messages and aborts come in. */
 const taskLimit = 8;
 
 async function oneByOne<Item, Result>(
