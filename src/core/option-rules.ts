@@ -62,10 +62,9 @@ export const objectRule: OptionRule = {
 };
 /** Threads of a forward pass: more are a mistyped number, with which a machine would stand still. */
 export const threadsRule: OptionRule = integerRule(1, 256);
-/** A function. */
 /** An option that is checked where it is read. */
 export const checkedLater: OptionRule = { test: () => true, expected: "" };
-
+/** A function. */
 export const functionRule: OptionRule = {
   test: (value) => typeof value === "function",
   expected: "a function",

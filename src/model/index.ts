@@ -27,7 +27,7 @@ export {
   type LayerOutput,
   scoreScale,
 } from "./decoder/decoder-layer.ts";
-export { decoderNames, matrixGroups } from "./decoder/decoder-names.ts";
+export { decoderNames, layerMatrixGroups, matrixGroups } from "./decoder/decoder-names.ts";
 export { embedIds } from "./decoder/embeddings.ts";
 export {
   attendFullSequence,

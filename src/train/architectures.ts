@@ -17,7 +17,7 @@ import {
   isEncoderConfig,
   isSeq2SeqConfig,
   isWordModel,
-  matrixGroups,
+  layerMatrixGroups,
   nameEncoderTensors,
   prefixEncoderName,
   publishedName,
@@ -180,7 +180,7 @@ function encoderArchitecture(file: ModelConfig): Architecture {
 function decoderArchitecture(config: DecoderConfig): Architecture {
   const parameters = decoderParameterShapes(config);
   const { learnedPositions: positions } = config;
-  const turned = new Set(config.storesTransposed ? matrixGroups(config).slice(0, -1).flat() : []);
+  const turned = new Set(config.storesTransposed ? layerMatrixGroups(config).flat() : []);
   return {
     family: config.family,
     storedName: (name) => publishedName(config, name),

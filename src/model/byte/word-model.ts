@@ -14,7 +14,7 @@ import type {
   StepResult,
   WeightFormat,
 } from "../types.ts";
-import { checkAccepted } from "../worker/draft-rows.ts";
+import { checkRows, nothingPending } from "../worker/draft-rows.ts";
 import { releaseHandle, sequenceReleased } from "../worker/release-handle.ts";
 import { residentBytes } from "../worker/resident-bytes.ts";
 import { SlotQueue } from "../worker/slot-queue.ts";
@@ -175,8 +175,8 @@ class WordModelSequence implements OpenSequence {
   async accept(rows: readonly number[]): Promise<void> {
     if (this.#released) throw sequenceReleased();
     const pending = this.#pending;
-    checkAccepted(rows, pending?.ids.length);
-    if (!pending) return;
+    if (!pending) throw nothingPending();
+    checkRows(rows, pending.ids.length);
     if (pending.isChain && rows.every((row, at) => row === at)) {
       await this.#service.truncate(this.#handle, this.#length + rows.length);
     } else {

@@ -1,7 +1,6 @@
 /** What a family's attention and feed-forward do otherwise than Llama's: norms, biases, activations, scales, layouts. */
-import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import type { DecoderConfig } from "./config.ts";
-import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
+import { type Fields, flag, given, positive, readActivation } from "./config-fields.ts";
 
 /** A number that Granite's configs state and other families do not have. */
 export function graniteFactor(family: string, fields: Fields, name: string): number {
@@ -52,7 +51,7 @@ export function describeBlocks(
     parallelResidual: family === "gpt_neox" && flag(fields, "use_parallel_residual", true),
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
-    activation: activation(key, isOldGelu ? "gelu_pytorch_tanh" : named),
+    activation: readActivation(key, isOldGelu ? "gelu_pytorch_tanh" : named),
     attentionScale: attentionScale(family, fields, number("query_pre_attn_scalar") ?? headDim),
     attentionSinks: family === "gpt_oss",
     // Gemma 3's files may state it too; its attention does not read it.
@@ -129,10 +128,4 @@ function attentionBiases(
       return { qkvBias: biased, attentionOutputBias: biased };
     }
   }
-}
-
-function activation(key: string, name: unknown): Activation {
-  const found = activationOf(name);
-  if (!found) throw invalid(key, name, `one of ${activationNames.join(", ")}`);
-  return found;
 }

@@ -1,5 +1,6 @@
 /** Reads and checks fields of a `config.json`. */
 import { JetonError } from "../../core/index.ts";
+import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 
 /** Keys and values of a JSON object. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -38,6 +39,21 @@ export function flag(fields: Fields, name: string, absent = false): boolean {
   if (!given(value)) return absent;
   if (typeof value !== "boolean") throw invalid(name, value, "true or false");
   return value;
+}
+
+/** No model has more layers; describing those of a hostile file would only exhaust memory. */
+const maxLayers = 10_000;
+
+/** @throws JetonError `model-config-invalid` for more layers than any model has */
+export function checkLayers(count: number): void {
+  if (count > maxLayers) throw invalid("num_hidden_layers", count, `at most ${maxLayers}`);
+}
+
+/** The activation that a key names. @throws JetonError `model-config-invalid` */
+export function readActivation(key: string, name: unknown): Activation {
+  const activation = activationOf(name);
+  if (activation) return activation;
+  throw invalid(key, name, `one of ${activationNames.join(", ")}`);
 }
 
 /** Whether a value is a JSON object. */

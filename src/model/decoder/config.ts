@@ -10,7 +10,7 @@ import { JetonError } from "../../core/index.ts";
 import { type LandmarkConfig, landmarkConfig } from "../landmark/landmark-config.ts";
 import type { Activation } from "../layers/activation.ts";
 import { describeBlocks, graniteFactor } from "./block-config.ts";
-import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
+import { checkLayers, type Fields, flag, given, invalid, positive } from "./config-fields.ts";
 import {
   describeExperts,
   type ExpertsConfig,
@@ -139,9 +139,6 @@ export interface DecoderConfig {
 
 /** Families whose heads are as wide as the hidden size allows. */
 const dividesWidth: readonly string[] = ["gpt2", "gpt_neo", "gpt_neox"];
-
-/** No model has more layers; describing those of a hostile file would only exhaust memory. */
-const maxLayers = 10_000;
 
 /** Values of `model_type` that `decoderConfig` understands. */
 export const decoderFamilies: readonly string[] = Object.keys(familyDefaults);
@@ -339,7 +336,7 @@ function describeLayers(
   headDim: number,
 ): Pick<DecoderConfig, "layers" | "ropes"> {
   const count = positive(fields, "num_hidden_layers", Number.isSafeInteger);
-  if (count > maxLayers) throw invalid("num_hidden_layers", count, `at most ${maxLayers}`);
+  checkLayers(count);
   const ropes: RopeConfig[] = [];
   const layers = layerKinds(family, fields, count).map((kind, index): LayerConfig => {
     const slidingWindow = kind === "sliding" ? windowOf(family, fields) : undefined;

@@ -56,12 +56,16 @@ export function layerGroups(config: DecoderConfig, index: number): LayerGroups {
 
 /** Every group of matrices of a decoder, the head last. */
 export function matrixGroups(config: DecoderConfig): (readonly string[])[] {
-  const groups = config.layers.flatMap(({ sparse }, index): (readonly string[])[] => {
+  return [...layerMatrixGroups(config), [headName(config)]];
+}
+
+/** Those of the layers alone, without the head. */
+export function layerMatrixGroups(config: DecoderConfig): (readonly string[])[] {
+  return config.layers.flatMap(({ sparse }, index): (readonly string[])[] => {
     const { queryKeyValue, attentionOutput, gateUp, down } = layerGroups(config, index);
     const feedForward = sparse ? expertGroups(config, index) : [gateUp, down];
     return [queryKeyValue, attentionOutput, ...feedForward];
   });
-  return [...groups, [headName(config)]];
 }
 
 export function headName(config: DecoderConfig): string {

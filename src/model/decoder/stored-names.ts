@@ -11,7 +11,7 @@ import { isRepeated, type ReadStoredRows } from "../weights/repeated-tensor.ts";
 import { type MatrixEncoding, type SplitEntry, splitExperts } from "../weights/split-experts.ts";
 import type { StoredShape } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
-import { decoderNames, matrixGroups } from "./decoder-names.ts";
+import { decoderNames, layerMatrixGroups } from "./decoder-names.ts";
 
 /**
  * The name under which each tensor of the decoder is stored, by the decoder's own name for it. Undefined
@@ -186,8 +186,8 @@ export function readableEntries(
   if (!config.storesTransposed) return split;
   const turned = new Map(split);
   const encoding: MatrixEncoding = { kind: "transposed" };
-  // The head is the last group, and stored as others are.
-  for (const name of matrixGroups(config).slice(0, -1).flat()) {
+  // The head is stored as others are.
+  for (const name of layerMatrixGroups(config).flat()) {
     const entry = split.get(name);
     if (entry) turned.set(name, { ...entry, shape: entry.shape.toReversed(), encoding });
   }

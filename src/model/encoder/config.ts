@@ -8,7 +8,14 @@
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type DecoderConfig, decoderFamilies, type RopeConfig } from "../decoder/config.ts";
-import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
+import {
+  type Fields,
+  given,
+  invalid,
+  isFields,
+  positive,
+  readActivation,
+} from "../decoder/config-fields.ts";
 import type { Activation } from "../layers/activation.ts";
 import {
   backboneEncoderConfig,
@@ -19,7 +26,7 @@ import { type ConvolutionConfig, describeConvolution } from "./deberta/deberta-c
 import { type DisentangledConfig, describeDisentangled } from "./deberta/disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
 import { headDimOf } from "./head-dim.ts";
-import { type HeadOptions, headOptions, readActivation } from "./heads/head-options.ts";
+import { type HeadOptions, headOptions } from "./heads/head-options.ts";
 import { describeLayers } from "./layer-config.ts";
 import {
   isMixerConfig,

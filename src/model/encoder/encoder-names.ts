@@ -3,8 +3,7 @@
  * (`bert.`, `roberta.`, …). Names of matrices and norms stand without `.weight` and `.bias`.
  */
 import { JetonError } from "../../core/index.ts";
-import { decoderNames } from "../decoder/decoder-names.ts";
-import { backboneMatrixGroups } from "./backbone/backbone-weights.ts";
+import { decoderNames, layerMatrixGroups } from "../decoder/decoder-names.ts";
 import type { EncoderConfig } from "./config.ts";
 import { mixerFamily } from "./mixer/mixer-config.ts";
 import { mixerMatrixGroups } from "./mixer/mixer-names.ts";
@@ -210,7 +209,7 @@ export function encoderMatrixGroups(config: EncoderConfig): (readonly string[])[
   if (config.mixer) {
     return [...config.layers.keys()].flatMap((index) => mixerMatrixGroups(config, index));
   }
-  if (config.backbone) return backboneMatrixGroups(config.backbone);
+  if (config.backbone) return layerMatrixGroups(config.backbone);
   const names = encoderNames(config);
   const groups = new Map<string, readonly string[]>();
   for (const index of config.layers.keys()) {

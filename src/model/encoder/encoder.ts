@@ -15,10 +15,11 @@ import {
   scoped,
   type Tensor,
 } from "../../tensor/index.ts";
+import { embedIds } from "../decoder/embeddings.ts";
 import { seesAny, windowMask } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
-import { embedBackboneIds, encodeBackbone } from "./backbone/backbone.ts";
+import { encodeBackbone } from "./backbone/backbone.ts";
 import type { EncoderConfig } from "./config.ts";
 import { addConvolution } from "./deberta/deberta-convolution.ts";
 import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
@@ -54,7 +55,7 @@ export function embedEncoderInput(
   weights: DecoderWeights,
   { ids, positions, types }: Pick<EncoderInput, "ids" | "positions" | "types">,
 ): Tensor {
-  if (config.backbone) return embedBackboneIds(config.backbone, weights, ids);
+  if (config.backbone) return embedIds(config.backbone, weights, ids);
   const names = encoderNames(config);
   const rows = (name: string, at: Tensor): Tensor =>
     cast(gather(weights.table(weightOf(name)), at), "float32");

@@ -1,10 +1,14 @@
 /** The layers of an encoder: windows, and rotations of queries and keys. */
 import type { RopeConfig } from "../decoder/config.ts";
-import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
+import {
+  checkLayers,
+  type Fields,
+  given,
+  invalid,
+  isFields,
+  positive,
+} from "../decoder/config-fields.ts";
 import type { EncoderConfig, EncoderLayerConfig } from "./config.ts";
-
-/** No model has more layers; describing those of a hostile file would only exhaust memory. */
-const maxLayers = 10_000;
 
 /** What the layers of a family are, and their rotations. */
 export function describeLayers(
@@ -15,7 +19,7 @@ export function describeLayers(
   // Each of ALBERT's layers is a group of inner ones.
   const inner = family === "albert" ? positive(fields, "inner_group_num", Number.isSafeInteger) : 1;
   const count = inner * positive(fields, "num_hidden_layers", Number.isSafeInteger);
-  if (count > maxLayers) throw invalid("num_hidden_layers", count, `at most ${maxLayers}`);
+  checkLayers(count);
   const ropes: RopeConfig[] = [];
   const rotation = (theta: number, rotaryDim: number): number => {
     const same = ropes.findIndex((rope) => rope.theta === theta && rope.rotaryDim === rotaryDim);

@@ -162,6 +162,8 @@ async function openStaticBytes(
 /** A folder whose files are read into memory. */
 class MemoryFolder implements FolderFiles {
   readonly #readFile: (path: string) => Promise<Uint8Array | undefined>;
+  /** JSON files by path: in a browser each reading is a request. */
+  readonly #read: Map<string, Promise<JsonValue | undefined>> = new Map();
   /** Of the modules' tensors, by `<folder>.<name>`. */
   readonly bytes: Map<string, Uint8Array> = new Map();
 
@@ -169,7 +171,13 @@ class MemoryFolder implements FolderFiles {
     this.#readFile = readFile;
   }
 
-  async json(path: string): Promise<JsonValue | undefined> {
+  json(path: string): Promise<JsonValue | undefined> {
+    const read = this.#read.get(path) ?? this.#readJson(path);
+    this.#read.set(path, read);
+    return read;
+  }
+
+  async #readJson(path: string): Promise<JsonValue | undefined> {
     const file = await this.#readFile(path);
     if (file === undefined) return undefined;
     const text = new TextDecoder().decode(file);

@@ -18,7 +18,8 @@ export class DraftRows {
 
   /** @throws JetonError `model-nothing-pending`, `model-row-invalid` */
   accept(rows: readonly number[]): void {
-    checkAccepted(rows, this.#count);
+    if (this.#count === undefined) throw nothingPending();
+    checkRows(rows, this.#count);
     this.#count = undefined;
     this.#accepted = Array.from(rows);
   }
@@ -42,14 +43,13 @@ export class DraftRows {
   }
 }
 
-/**
- * @param count rows that wait; undefined: none do
- * @throws JetonError `model-nothing-pending`, `model-row-invalid`
- */
-export function checkAccepted(rows: readonly number[], count: number | undefined): void {
-  if (count === undefined) {
-    throw new JetonError("no rows wait to be accepted", { code: "model-nothing-pending" });
-  }
+/** What `accept` ends in where no uncommitted step came before. */
+export function nothingPending(): JetonError {
+  return new JetonError("no rows wait to be accepted", { code: "model-nothing-pending" });
+}
+
+/** @throws JetonError `model-row-invalid` for a row that is none of the `count` rows that wait */
+export function checkRows(rows: readonly number[], count: number): void {
   const wrong = rows.find((row) => !(Number.isInteger(row) && row >= 0 && row < count));
   if (wrong === undefined) return;
   throw new JetonError(`row ${wrong} is not one of the ${count} new rows`, {

@@ -2,7 +2,7 @@
 import { JetonError } from "../../core/index.ts";
 import type { BoundValue, Session } from "../../tensor/index.ts";
 import type { HandleStep } from "./decoder-pass.ts";
-import { checkAccepted } from "./draft-rows.ts";
+import { checkRows, nothingPending } from "./draft-rows.ts";
 
 /** Sizes of the cache. */
 export interface OutputSequenceShape {
@@ -84,8 +84,8 @@ export class OutputSequence {
   /** @throws JetonError `model-nothing-pending`, `model-row-invalid` */
   accept(rows: readonly number[]): void {
     const pending = this.#pending;
-    checkAccepted(rows, pending?.count);
-    if (!pending) return;
+    if (!pending) throw nothingPending();
+    checkRows(rows, pending.count);
     const { count, data } = pending;
     this.#reserve(this.#length + rows.length);
     const { heads, headDim } = this.#shape;

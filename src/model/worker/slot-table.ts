@@ -8,7 +8,7 @@ import { JetonError } from "../../core/index.ts";
 import type { RotationTables } from "../layers/rotation-tables.ts";
 import type { ContextPolicy } from "../policy/context-policy.ts";
 import { type HandleStep, knownIds, type Pass } from "./decoder-pass.ts";
-import { checkAccepted } from "./draft-rows.ts";
+import { checkRows, nothingPending } from "./draft-rows.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
 import { sequenceReleased } from "./release-handle.ts";
 
@@ -175,8 +175,8 @@ export class SlotTable {
     const index = this.indexOf(handle);
     const slot = this.#slots[index]!;
     const { pending } = slot;
-    checkAccepted(rows, pending?.ids.length);
-    if (!pending) return;
+    if (!pending) throw nothingPending();
+    checkRows(rows, pending.ids.length);
     const length = slot.tokens.length;
     const chosen = { count: rows.length, at: (row: number) => rows[row]! };
     for (const [arena, source] of pending.rows.entries()) {

@@ -1,7 +1,7 @@
 /** What an index is made with, and whether that is what its folder keeps. */
 import { isDeepStrictEqual } from "node:util";
 import { JetonError } from "../../core/index.ts";
-import { describeValue } from "../../core/option-rules.ts";
+import { describeValue, objectRule } from "../../core/option-rules.ts";
 import {
   type AnalyzerOptions,
   type Bm25FormulaOptions,
@@ -37,10 +37,7 @@ export function resolveSettings(settings: IndexSettings): StoredSettings {
     throw invalidOption("residuals", residuals, "4-bit or exact");
   }
   const isTexts =
-    typeof metadata === "object" &&
-    metadata !== null &&
-    !Array.isArray(metadata) &&
-    Object.values(metadata).every((text) => typeof text === "string");
+    objectRule.test(metadata) && Object.values(metadata).every((text) => typeof text === "string");
   if (!isTexts) throw invalidOption("metadata", describeValue(metadata), "an object of texts");
   createAnalyzer(analyzer);
   resolveBm25Formula(bm25);

@@ -1,6 +1,6 @@
 /** The weights of a decoder that is an encoder's backbone: all but its head. */
 import type { DecoderConfig } from "../../decoder/config.ts";
-import { decoderNames, matrixGroups } from "../../decoder/decoder-names.ts";
+import { decoderNames } from "../../decoder/decoder-names.ts";
 import { splitParameterShapes } from "../../decoder/parameter-shapes.ts";
 
 /** Shapes of the parameters that it reads: all of a decoder's but its head. */
@@ -8,10 +8,4 @@ export function backboneParameterShapes(backbone: DecoderConfig): Map<string, nu
   const shapes = splitParameterShapes(backbone);
   for (const name of [decoderNames.head, decoderNames.headBias]) shapes.delete(name);
   return shapes;
-}
-
-/** Matrices of the layers as they are multiplied. */
-export function backboneMatrixGroups(backbone: DecoderConfig): (readonly string[])[] {
-  // The head stands last.
-  return matrixGroups(backbone).slice(0, -1);
 }

@@ -282,12 +282,19 @@ describe("folders", () => {
       }
     };
     const json = (path: string): unknown => JSON.parse(read(path)!.toString());
+    const asked: string[] = [];
     await using own = await openEncoder({
       files: { config: json("config.json"), tokenizer: json("tokenizer.json") },
       weights: [{ name: "model.safetensors", data: read("model.safetensors")! }],
-      readFile: async (path) => read(path),
+      readFile: async (path) => {
+        asked.push(path);
+        return read(path);
+      },
       format: "f32",
     });
+    expect(asked).toContain("modules.json");
+    // In a browser each reading is a request.
+    expect(asked).toEqual([...new Set(asked)]);
     const opened = await openModel(folder, options);
     expect(opened.kind).toBe("encoder");
     await using model = opened.model as typeof own;

@@ -2,19 +2,9 @@
 import { cast, subtract, type Tensor } from "../../../tensor/index.ts";
 import type { DecoderConfig } from "../../decoder/config.ts";
 import { finalNorm } from "../../decoder/decoder.ts";
-import { embedIds } from "../../decoder/embeddings.ts";
 import { decodeFullSequence } from "../../decoder/full-sequence.ts";
 import type { DecoderWeights } from "../../weights/trace-weights.ts";
 import type { EncoderInput } from "../encoder.ts";
-
-/** Embeddings of ids, `[batch, time, hiddenSize]`. */
-export function embedBackboneIds(
-  backbone: DecoderConfig,
-  weights: DecoderWeights,
-  ids: Tensor,
-): Tensor {
-  return embedIds(backbone, weights, ids);
-}
 
 /** All layers and the norm behind them: states `[batch, time, hiddenSize]`. */
 export function encodeBackbone(

@@ -15,13 +15,8 @@ import {
   transpose,
   where,
 } from "../../../tensor/index.ts";
-import { type Fields, given, invalid } from "../../decoder/config-fields.ts";
-import {
-  type Activation,
-  activate,
-  activationNames,
-  activationOf,
-} from "../../layers/activation.ts";
+import { type Fields, given, invalid, readActivation } from "../../decoder/config-fields.ts";
+import { type Activation, activate } from "../../layers/activation.ts";
 import { maskedScore } from "../../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../../weights/trace-weights.ts";
 import type { EncoderConfig } from "../config.ts";
@@ -48,9 +43,7 @@ export function describeConvolution(
   if (groups < 1 || hiddenSize % groups !== 0) {
     throw invalid("conv_groups", groups, `a divisor of the hidden size ${hiddenSize}`);
   }
-  const name = fields["conv_act"] ?? "tanh";
-  const activation = activationOf(name);
-  if (!activation) throw invalid("conv_act", name, activationNames.join(", "));
+  const activation = readActivation("conv_act", fields["conv_act"] ?? "tanh");
   return { convolution: { kernel, groups, activation } };
 }
 

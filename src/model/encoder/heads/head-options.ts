@@ -1,6 +1,6 @@
 /** What a `config.json` says of heads alone. */
-import { type Fields, given, invalid } from "../../decoder/config-fields.ts";
-import { type Activation, activationNames, activationOf } from "../../layers/activation.ts";
+import { type Fields, given, invalid, readActivation } from "../../decoder/config-fields.ts";
+import type { Activation } from "../../layers/activation.ts";
 import { eurobertFamily } from "../backbone/backbone-config.ts";
 
 /** Keys that only the heads of some families read. */
@@ -14,13 +14,6 @@ export interface HeadOptions {
   readonly classifierActivation: Activation;
   /** A bias of the masked-language-model head. */
   readonly decoderBias: boolean;
-}
-
-/** The activation of a key. @throws JetonError `model-config-invalid` */
-export function readActivation(key: string, name: unknown): Activation {
-  const activation = activationOf(name);
-  if (activation) return activation;
-  throw invalid(key, name, activationNames.join(", "));
 }
 
 const eurobertPoolings: Readonly<Record<string, HeadOptions["classifierPooling"]>> = {

@@ -2,8 +2,15 @@
  * Monarch Mixer encoders (M2-BERT; Fu et al., 2023; Saad-Falcon et al., 2024) as their `config.json` describes them: BERT's
  * keys, and those of long convolutions in the place of attention.
  */
-import { type Fields, flag, given, invalid, positive } from "../../decoder/config-fields.ts";
-import { activationNames, activationOf } from "../../layers/activation.ts";
+import {
+  checkLayers,
+  type Fields,
+  flag,
+  given,
+  invalid,
+  positive,
+  readActivation,
+} from "../../decoder/config-fields.ts";
 import type { EncoderConfig } from "../config.ts";
 import type { Labels } from "../tasks/encoder-task.ts";
 
@@ -82,9 +89,8 @@ export function mixerEncoderConfig(
   const fields: Fields = { ...defaults, ...own };
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const layers = count("num_hidden_layers");
-  if (layers > 10_000) throw invalid("num_hidden_layers", layers, "at most 10000");
-  const activation = activationOf(fields["hidden_act"]);
-  if (!activation) throw invalid("hidden_act", fields["hidden_act"], activationNames.join(", "));
+  checkLayers(layers);
+  const activation = readActivation("hidden_act", fields["hidden_act"]);
   const mixer = readMixer(fields, count);
   const hasPositions = flag(fields, "use_positional_encodings");
   const positionRows = hasPositions ? count("max_position_embeddings") : 0;
