@@ -7,6 +7,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { changedModels } from "../src/reproduce/measured-models.ts";
 import { measuredMarks, measuredTable } from "../src/reproduce/measured-table.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -24,9 +25,10 @@ for (const name of process.argv.slice(2)) {
     process.exitCode = 1;
     continue;
   }
+  const table = measuredTable(result, await changedModels(result.models));
   writeFileSync(
     path,
-    text.replace(measuredMarks, () => measuredTable(result)),
+    text.replace(measuredMarks, () => table),
   );
   console.log(path);
 }

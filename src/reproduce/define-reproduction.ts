@@ -2,6 +2,7 @@
  * What a reproduction is: the claims of a paper, each with the effect that counts as reproduced and a control
  * with which it would have to fail, and a function that measures them unit by unit.
  */
+import type { BundledModelName } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import type { Plot } from "./plot.ts";
 import type { Sample } from "./sample.ts";
@@ -105,8 +106,12 @@ export interface ReproductionContext<Id extends string = string> {
    * what has not been measured yet is reported as skipped.
    */
   data(name: string): Promise<string>;
-  /** Folder of the model that comes with jeton; where it is missing the run is skipped likewise. */
-  model(): Promise<string>;
+  /**
+   * Folder of a model that comes with jeton; where it is missing the run is skipped likewise.
+   *
+   * @param name one of the reproduction's `models`; default `"jeton-nano"`
+   */
+  model(name?: BundledModelName): Promise<string>;
   /**
    * Runs a part that needs data (or the bundled model) and lets the rest go on without it: what the
    * part would have measured is reported as skipped. Gives what the part returns, or undefined.
@@ -141,6 +146,11 @@ export interface Reproduction<Id extends string = string> {
   readonly system: string;
   /** `import.meta.url` of the module that measures: remembered results are those of this code. */
   readonly module: string;
+  /**
+   * Models of the package that are measured or trained on: remembered results are those of these weights, and the record
+   * names them. Default none.
+   */
+  readonly models?: readonly BundledModelName[];
   readonly claims: readonly Claim<Id>[];
   /** Measures the claims. May return a plot; otherwise one is drawn from the claims. */
   // biome-ignore lint/suspicious/noConfusingVoidType: a reproduction without a plot returns nothing

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { formatInterval } from "./figures.ts";
+import { changedModels } from "./measured-models.ts";
 import { measuredMarks, measuredTable } from "./measured-table.ts";
 import type { ClaimResult, ReproductionResult } from "./run-reproduction.ts";
 
@@ -16,17 +18,17 @@ const claim: ClaimResult = {
   control: { name: "nothing", measured: 1234.5, effect: 1, margin: [0, "inf"], passes: true },
 };
 
-describe("measuredTable", () => {
-  const result: Omit<ReproductionResult, "code" | "load" | "seed"> = {
-    ...{ system: "some-system", quick: false, seconds: 61, date: "2026-11-29T10:00:00.000Z" },
-    claims: [claim],
-    withoutSpeed: ["speed"],
-    machine: {
-      ...{ processor: "CPU", cores: 2, memoryGigabytes: 4, system: "linux", node: "20.0.0" },
-      ...{ jeton: "0.1.0", onnxruntime: "1.30.0", commit: null },
-    },
-  };
+const result: Omit<ReproductionResult, "code" | "load" | "seed"> = {
+  ...{ system: "some-system", quick: false, seconds: 61, date: "2026-11-29T10:00:00.000Z" },
+  claims: [claim],
+  withoutSpeed: ["speed"],
+  machine: {
+    ...{ processor: "CPU", cores: 2, memoryGigabytes: 4, system: "linux", node: "20.0.0" },
+    ...{ jeton: "0.1.0", onnxruntime: "1.30.0", commit: null },
+  },
+};
 
+describe("measuredTable", () => {
   test("writes a row for each claim and where the numbers come from", () => {
     const lines = measuredTable(result).split("\n");
     expect(lines[3]).toBe(
@@ -43,6 +45,26 @@ describe("measuredTable", () => {
     const page = `a\n${measuredTable(result)}\nb`;
     expect(page.replace(measuredMarks, () => "c")).toBe("a\nc\nb");
   });
+});
+
+test("a table of earlier weights says so", () => {
+  const table = measuredTable(result, ["jeton-nano"]);
+  expect(table).toContain("speed. Measured with an earlier jeton-nano.)");
+});
+
+test("the README of every system holds the table of its record", async () => {
+  const records = new URL("../../reproductions/", import.meta.url);
+  const src = fileURLToPath(new URL("../", import.meta.url));
+  const readmes = readdirSync(src, { recursive: true, encoding: "utf8" });
+  const outdated: string[] = [];
+  for (const file of readdirSync(records).filter((name) => name.endsWith(".json"))) {
+    const record = JSON.parse(readFileSync(new URL(file, records), "utf8")) as ReproductionResult;
+    const readme = readmes.find((path) => path.endsWith(join(record.system, "README.md")));
+    const text = readFileSync(join(src, readme!), "utf8");
+    const table = measuredTable(record, await changedModels(record.models));
+    if (!text.includes(table)) outdated.push(record.system);
+  }
+  expect(outdated).toEqual([]);
 });
 
 test("the README of every system that is measured has a place for its table", () => {

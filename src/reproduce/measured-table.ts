@@ -16,6 +16,8 @@ export function measuredTable(
     ReproductionResult,
     "claims" | "machine" | "seconds" | "system" | "quick" | "date" | "withoutSpeed"
   >,
+  /** Models of the package that are others now than in the record (`changedModels`). */
+  changed: readonly string[] = [],
 ): string {
   const { claims, machine, seconds, system, quick, date, withoutSpeed } = result;
   const where = `on ${machine.cores} x ${machine.processor}`;
@@ -23,6 +25,7 @@ export function measuredTable(
     withoutSpeed === undefined
       ? ""
       : ` Not recorded, as the machine was loaded: ${withoutSpeed.join(", ")}.`;
+  const earlier = changed.length === 0 ? "" : ` Measured with an earlier ${changed.join(", ")}.`;
   const minutes = Math.ceil(seconds / 60);
   const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [
@@ -33,7 +36,7 @@ export function measuredTable(
     "",
     quick
       ? `(A quick run, ${where}: verdicts are indicative.)`
-      : `(\`reproductions/${system}.json\`, ${minutes} minutes ${where}, ${date.slice(0, 10)}.${left})`,
+      : `(\`reproductions/${system}.json\`, ${minutes} minutes ${where}, ${date.slice(0, 10)}.${left}${earlier})`,
     "<!-- /measured -->",
   ].join("\n");
 }

@@ -1,6 +1,7 @@
 /** What a run gives to its reproduction: files, folders, progress, and a place for what it finds. */
-import { stat } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type BundledModelName, bundledModelFolder } from "../checkpoint/index.ts";
 import { createProgressMeter, formatDuration, JetonError } from "../core/index.ts";
 import { type DataFile, locateData } from "../data/index.ts";
 import type { Measurement, Reproduction, ReproductionContext } from "./define-reproduction.ts";
@@ -27,8 +28,8 @@ export interface OpenContextOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Folder of what is kept between runs of the system. */
   readonly root: string;
-  /** Digest of the reproduction's code. */
-  readonly code: () => Promise<string>;
+  /** Digest of the reproduction's code and of the bundled weights that it measures. */
+  readonly digest: () => Promise<string>;
   readonly onProgress: ((line: string | undefined) => void) | undefined;
   readonly onNotice: ((line: string) => void) | undefined;
 }
@@ -42,8 +43,6 @@ export interface OpenedContext {
   readonly loads: ReadonlyMap<string, MachineLoad>;
   chargedSeconds(): number;
 }
-
-const bundledModel = new URL("../../models/jeton-nano/", import.meta.url);
 
 export function openContext(
   reproduction: Reproduction,
@@ -74,7 +73,13 @@ export function openContext(
     progress,
     remember: openMemory(kept),
     data: (name) => locateData(name, { environment }),
-    model: locateBundledModel,
+    async model(name = "jeton-nano") {
+      if (reproduction.models?.includes(name)) return locateBundledModel(name);
+      throw new JetonError(`${system} does not say that it measures ${name}`, {
+        code: "reproduction-invalid",
+        details: { found: name, expected: reproduction.models ?? [] },
+      });
+    },
     async part(body) {
       try {
         return await body();
@@ -167,16 +172,13 @@ function missingFilesOf(error: unknown): MissingFile[] {
   );
 }
 
-async function locateBundledModel(): Promise<string> {
-  const isThere = await stat(new URL("config.json", bundledModel)).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return fileURLToPath(bundledModel);
-  throw new JetonError("the model models/jeton-nano is not there", {
+function locateBundledModel(name: BundledModelName): string {
+  const folder = bundledModelFolder(name);
+  if (existsSync(join(folder, "config.json"))) return folder;
+  throw new JetonError(`the model models/${name} is not there`, {
     code: "data-missing",
     details: {
-      files: [{ name: "models/jeton-nano", address: "comes with jeton", licence: "Apache-2.0" }],
+      files: [{ name: `models/${name}`, address: "comes with jeton", licence: "Apache-2.0" }],
     },
   });
 }

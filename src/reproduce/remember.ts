@@ -10,8 +10,8 @@ export interface KeptResultsOptions {
   readonly root: string;
   readonly seed: number;
   readonly quick: boolean;
-  /** Digest of the code that makes the results; computed when it is first needed. */
-  readonly code: () => Promise<string>;
+  /** Digest of the code and the bundled weights that make the results; computed when it is first needed. */
+  readonly digest: () => Promise<string>;
 }
 
 interface KeptMeasurement {
@@ -20,15 +20,15 @@ interface KeptMeasurement {
   readonly date: string;
 }
 
-/** `ReproductionContext.folder`: folders of other code with the same settings are removed. */
+/** `ReproductionContext.folder`: folders of other code or weights with the same settings are removed. */
 export function openFolders(options: KeptResultsOptions): ReproductionContext["folder"] {
-  const { root, seed, quick, code } = options;
+  const { root, seed, quick, digest } = options;
   return async (name, configuration) => {
     const key = createHash("sha256")
       .update(JSON.stringify([seed, quick, configuration ?? null]))
       .digest("hex")
       .slice(0, 12);
-    const own = `${name}-${key}-${await code()}`;
+    const own = `${name}-${key}-${await digest()}`;
     await mkdir(join(root, own), { recursive: true });
     for (const other of await readdir(root)) {
       if (other.startsWith(`${name}-${key}-`) && other !== own) {
@@ -50,7 +50,9 @@ export function openMemory({
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text !== undefined) {
       const { value, seconds, date } = JSON.parse(text) as KeptMeasurement;
-      notice(`${name} is remembered from ${date} (same code): --fresh measures it again`);
+      notice(
+        `${name} is remembered from ${date} (same code and models): --fresh measures it again`,
+      );
       charge(seconds);
       return value as T;
     }

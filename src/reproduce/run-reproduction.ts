@@ -6,6 +6,7 @@ import { createRandom, JetonError } from "../core/index.ts";
 import { digestCode } from "./code-digest.ts";
 import type { Claim, Measurement, Reproduction } from "./define-reproduction.ts";
 import { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+import { type MeasuredModel, measuredModels, withModels } from "./measured-models.ts";
 import { type MissingFile, openContext } from "./open-context.ts";
 import type { Plot } from "./plot.ts";
 import { type Sample, wholeValue } from "./sample.ts";
@@ -77,6 +78,8 @@ export interface ReproductionResult {
   readonly judged?: string;
   /** Digest of the code that measured. */
   readonly code: string;
+  /** The models of the package that were measured or trained on. */
+  readonly models?: readonly MeasuredModel[];
   /** Time that all of it took, trainings that earlier runs did included. */
   readonly seconds: number;
   readonly claims: readonly ClaimResult[];
@@ -129,17 +132,19 @@ export async function runReproduction(
   const root = join(cache, "reproduce", system);
   if (fresh) await rm(root, { recursive: true, force: true });
   const machine = await describeMachine();
-  let digest: Promise<string> | undefined;
+  let read: Promise<string> | undefined;
   const code = (): Promise<string> => {
-    digest ??= digestCode(module, [machine.onnxruntime]);
-    return digest;
+    read ??= digestCode(module, [machine.onnxruntime]);
+    return read;
   };
+  const models = await measuredModels(reproduction.models ?? []);
+  const digest = async (): Promise<string> => withModels(await code(), models);
 
   const began = performance.now();
   const endLoad = watchLoad();
   const { onProgress, onNotice } = options;
   const { context, measurements, missing, loads, chargedSeconds } = openContext(reproduction, {
-    ...{ seed, quick, speed: !skipSpeed, waitQuiet, signal, environment, root, code },
+    ...{ seed, quick, speed: !skipSpeed, waitQuiet, signal, environment, root, digest },
     ...{ onProgress, onNotice },
   });
   const plot = (await context.part(() => reproduction.run(context))) ?? undefined;
@@ -168,6 +173,7 @@ export async function runReproduction(
     ...{ system, seed, quick },
     date: new Date().toISOString(),
     code: await code(),
+    ...(models.length > 0 && { models }),
     seconds: Math.round(seconds * 10) / 10,
     claims,
     ...(missing.size > 0 && { skipped: { files: [...missing.values()], claims: unmeasured } }),

@@ -32,6 +32,7 @@ type Context = ReproductionContext<Id>;
 export const reproduction: Reproduction = defineReproduction({
   system: "extensible-tokenization",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   run: (context) => context.part(() => measure(context)),
 });

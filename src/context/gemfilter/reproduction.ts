@@ -127,6 +127,7 @@ type Context = ReproductionContext<Id>;
 export const reproduction: Reproduction = defineReproduction({
   system: "gemfilter",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   run: (context) => context.part(() => measure(context)),
 });

@@ -171,6 +171,7 @@ const partsOfTheMethod: readonly Pair[] = [
 export const reproduction: Reproduction = defineReproduction({
   system: "longheads",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     const plot = await context.part(() => measureSmall(context));

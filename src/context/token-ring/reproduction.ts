@@ -132,6 +132,7 @@ const gqa: RingShape = { heads: 8, kvHeads: 2, headDim: 16 };
 export const reproduction: Reproduction = defineReproduction({
   system: "token-ring",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     await measureExactness(context);

@@ -120,6 +120,7 @@ const lengths = { shorter: [900, 1536], judged: 3072, counts: [12, 24] } as cons
 export const reproduction: Reproduction = defineReproduction({
   system: "token-select",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   run: (context) =>
     context.part(async () => {

@@ -121,6 +121,7 @@ const middle = [25, 50, 75];
 export const reproduction: Reproduction = defineReproduction({
   system: "needle-threading",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     await context.part(() => countTokens(context));

@@ -108,6 +108,7 @@ const nodes = 16;
 export const reproduction: Reproduction = defineReproduction({
   system: "aded",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     await context.part(() =>

@@ -165,6 +165,7 @@ const plottedShapes = ["chain", "sequoia"] as const;
 export const reproduction: Reproduction = defineReproduction({
   system: "dyspec",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     await measureDistribution(context);

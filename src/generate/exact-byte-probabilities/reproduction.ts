@@ -50,6 +50,7 @@ type Context = ReproductionContext<ClaimId>;
 export const reproduction: Reproduction = defineReproduction({
   system: "exact-byte-probabilities",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context): Promise<Plot> {
     const model = await loadModel(await context.model(), { format: "f32", exact: false });

@@ -134,6 +134,7 @@ const nodes = 16;
 export const reproduction: Reproduction = defineReproduction({
   system: "lookahead",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     await context.part(() =>

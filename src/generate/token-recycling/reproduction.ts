@@ -94,6 +94,7 @@ const chain: DraftTemplate = createTemplate(
 export const reproduction: Reproduction = defineReproduction({
   system: "token-recycling",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context) {
     const plot = await context.part(() => measureNano(context));

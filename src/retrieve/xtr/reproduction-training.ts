@@ -1,8 +1,6 @@
 /** Small token encoders trained alike but for their score, and the vectors that they give. */
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readText } from "../../checkpoint/files/read-text.ts";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
@@ -112,26 +110,14 @@ export interface EmbeddedCorpus {
   readonly queries: readonly EmbeddedText[];
 }
 
-const bundled = fileURLToPath(new URL("../../../models/jeton-embed/", import.meta.url));
-
-/** The first weights, by what they are. */
-export async function digestFirstWeights(): Promise<string> {
-  const bytes = await readFile(join(bundled, "model.safetensors"));
-  return createHash("sha256").update(bytes).digest("hex").slice(0, 12);
-}
-
 /** Trains an encoder, and embeds the corpus with it. */
 export async function trainAndEmbed(
-  context: Pick<ReproductionContext, "folder" | "progress" | "signal">,
+  context: Pick<ReproductionContext, "folder" | "model" | "progress" | "signal">,
   corpus: Corpus,
   scale: Scale,
-  {
-    scoring,
-    seed,
-    weights,
-  }: { readonly scoring: Scoring; readonly seed: number; readonly weights: string },
+  { scoring, seed }: { readonly scoring: Scoring; readonly seed: number },
 ): Promise<EmbeddedCorpus> {
-  const settings = { scoring, seed, scale, weights };
+  const settings = { scoring, seed, scale };
   const folder = await context.folder(`training-${scoring}-${seed}`, settings);
   const examples = join(folder, "pairs.jsonl");
   await writeFileAtomically(
@@ -144,7 +130,7 @@ export async function trainAndEmbed(
   const { modelFolder } = await trainEncoder({
     folder: join(folder, "run"),
     existing: "resume",
-    initialWeights: bundled,
+    initialWeights: await context.model("jeton-embed"),
     examples: [examples],
     objective: {
       kind: "token-contrastive",

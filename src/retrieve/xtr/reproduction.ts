@@ -20,13 +20,7 @@ import {
   moreCandidates,
   type QuestionMeasures,
 } from "./reproduction-measures.ts";
-import {
-  digestFirstWeights,
-  readCorpus,
-  type Scale,
-  type Scoring,
-  trainAndEmbed,
-} from "./reproduction-training.ts";
+import { readCorpus, type Scale, type Scoring, trainAndEmbed } from "./reproduction-training.ts";
 
 const common = { units: "questions", unit: "nDCG@10", effect: "difference" } as const;
 const setting = "200 of SciFact's test questions over 500 abstracts, mean of three seeds";
@@ -152,14 +146,14 @@ export const quickScale: Scale = {
 export const reproduction: Reproduction = defineReproduction({
   system: "xtr",
   module: import.meta.url,
+  models: ["jeton-embed"],
   claims,
   async run(context): Promise<Plot> {
     const scale = context.quick ? quickScale : full;
     const corpus = await readCorpus(context, scale);
-    const weights = await digestFirstWeights();
     const measure = (scoring: Scoring, seed: number): Promise<QuestionMeasures> =>
-      context.remember(`questions-${scoring}-${seed}`, { scale, weights }, async () => {
-        const embedded = await trainAndEmbed(context, corpus, scale, { scoring, seed, weights });
+      context.remember(`questions-${scoring}-${seed}`, { scale }, async () => {
+        const embedded = await trainAndEmbed(context, corpus, scale, { scoring, seed });
         context.progress(`asking ${scoring}, seed ${seed}`);
         return measureQuestions(corpus, embedded);
       });

@@ -162,6 +162,7 @@ const claims = [
 export const reproduction: Reproduction = defineReproduction({
   system: "dynamic-tokenization",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context): Promise<Plot> {
     const curves = await measureLengths(context);

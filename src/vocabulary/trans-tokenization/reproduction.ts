@@ -152,6 +152,7 @@ const minCount = 2;
 export const reproduction: Reproduction = defineReproduction({
   system: "trans-tokenization",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context): Promise<Plot> {
     const scale = context.quick ? quick : full;

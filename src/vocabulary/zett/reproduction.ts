@@ -137,6 +137,7 @@ const forms = { rows: "published form", corrections: "ours" } as const;
 export const reproduction: Reproduction = defineReproduction({
   system: "zett",
   module: import.meta.url,
+  models: ["jeton-nano"],
   claims,
   async run(context): Promise<Plot> {
     const scale = context.quick ? quick : full;
