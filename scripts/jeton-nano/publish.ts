@@ -171,8 +171,10 @@ Only text whose licence allows giving the weights away:
   chapters IX, XXXI and LII, which are held out; Shakespeare; Natsume's *Botchan*;
 - TypeScript and documents of ${Object.keys(licences).length} packages under permissive licences ([list](sources.json)), and jeton's own
   sources;
-- generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies
-  (\`src/reproduce/data/recall-tasks.ts\`).
+- generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies, in wordings that are
+  made anew for every document (\`src/reproduce/data/recall-tasks.ts\`), and classes that are shown by examples
+  (\`src/reproduce/data/label-tasks.ts\`);
+- the same prose and code with a gap, prefix, suffix and middle between the tokens of fill-in-the-middle prompts.
 
 Made by \`scripts/jeton-nano/prepare.ts\`.
 
@@ -181,6 +183,8 @@ Made by \`scripts/jeton-nano/prepare.ts\`.
 \`\`\`sh
 JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
 scripts/jeton-nano/train.sh OUT
+JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts ON --composed
+scripts/jeton-nano/continue.sh ON
 \`\`\`
 
 ${training.stages.map((line) => `- ${line}`).join("\n")}

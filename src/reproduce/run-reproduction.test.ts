@@ -2,11 +2,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { BundledModelName } from "../checkpoint/index.ts";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
 import * as machine from "./machine.ts";
-import { changedModels } from "./measured-models.ts";
 import { renderClaims } from "./plot.ts";
 import { checkLoad, recordResult, speedClaims, withoutLoadedSpeed } from "./record.ts";
 import { formatResult } from "./report.ts";
@@ -68,42 +66,6 @@ const beside = (value: number, baseline: number) => ({
 const environment = (): Record<string, string> => ({ JETON_CACHE: cache });
 
 describe("runReproduction", () => {
-  test("names the bundled weights that it measured, and opens no others", async () => {
-    const run = (models: readonly BundledModelName[]) =>
-      runReproduction(
-        defineReproduction({
-          ...{ system: "other-system", module, claims: [small], models },
-          async run(context) {
-            expect(await context.model("jeton-landmark")).toMatch(/jeton-landmark$/);
-            const file = join(await context.folder("measured"), "file");
-            context.report("small", {
-              ...beside(12, 10),
-              details: { isKept: existsSync(file) },
-            });
-            writeFileSync(file, "");
-          },
-        }),
-        { environment: environment() },
-      );
-    const { result } = await run(["jeton-landmark"]);
-    expect(result.models).toEqual([
-      { name: "jeton-landmark", weights: expect.stringMatching(/^[0-9a-f]{16}$/) },
-    ]);
-    expect(await changedModels(result.models)).toEqual([]);
-    expect(await changedModels([{ name: "jeton-landmark", weights: "0" }])).toEqual([
-      "jeton-landmark",
-    ]);
-    const again = await run(["jeton-landmark"]);
-    expect(again.result.claims[0]?.details).toEqual({ isKept: true });
-    // What other weights measured is not taken for theirs.
-    const more = await run(["jeton-landmark", "jeton-nano"]);
-    expect(more.result.claims[0]?.details).toEqual({ isKept: false });
-    await expect(run(["jeton-nano"])).rejects.toMatchObject({
-      code: "reproduction-invalid",
-      details: { found: "jeton-landmark", expected: ["jeton-nano"] },
-    });
-  });
-
   test("judges every claim and keeps what does not hold", async () => {
     const reproduction = reproductionOf(async ({ report, seed }) => {
       report("large", { ...of(40 + seed), details: { machines: 2 } });
