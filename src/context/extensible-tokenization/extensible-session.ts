@@ -73,7 +73,7 @@ export function openExtensibleSession(
 ): ExtensibleSession {
   const { factor = compressor.compressor.config.factors[0]! } = options;
   const { contextLength = model.contextLength } = options;
-  check("factor", factor, 1, Number.MAX_SAFE_INTEGER);
+  check("factor", factor, 1, compressor.compressor.config.window);
   check("contextLength", contextLength, 2, model.contextLength);
   return new GrowingText(model, compressor, { factor, contextLength });
 }

@@ -26,6 +26,7 @@ export {
   openCompressor,
 } from "./open-compressor.ts";
 export {
+  checkFactor,
   type ContextRows,
   type ContextTail,
   chooseFactor,

@@ -92,6 +92,12 @@ describe("prompts behind compressed texts", () => {
     expect(chooseFactor([packed], 50)).toBe(2);
     expect(chooseFactor([thinContext(packed, 4)], 50)).toBe(4);
     expect(chooseFactor([thinContext(packed, 3)], 50)).toBe(3);
+    for (const factor of [0, 1.5, 17, 32]) {
+      expect(() => thinContext(packed, factor)).toThrow(
+        expect.objectContaining({ code: "option-invalid" }),
+      );
+    }
+    expect(thinContext(packed, 16).outputs.length).toBe(7 * packed.width);
   });
 });
 

@@ -43,7 +43,7 @@ export function thinContext(packed: PackedContext, factor: number): PackedContex
 /**
  * Embeddings of a compressed text with a factor.
  *
- * @throws JetonError `option-invalid` for a factor that the held outputs cannot give
+ * @throws JetonError `option-invalid` for a factor that the held outputs cannot give, or beyond the compressor's window
  */
 export function contextRows(
   packed: PackedContext,
@@ -66,12 +66,22 @@ export function contextRows(
   return { embeddings, raw: [...ids.subarray(end)] };
 }
 
-function checkFactor({ factor: held }: PackedContext, factor: number): void {
-  if (Number.isSafeInteger(factor) && factor >= 1 && factor % held === 0) return;
+/**
+ * Checks a factor against what a text's compressor, and the outputs that are held, can give.
+ *
+ * @throws JetonError `option-invalid`
+ */
+export function checkFactor(
+  { factor: held, window }: Pick<PackedContext, "factor" | "window">,
+  factor: number,
+): void {
+  // A group never leaves its window: beyond it every factor would be the window's length.
+  const isInWindow = Number.isSafeInteger(factor) && factor >= 1 && factor <= window;
+  if (isInWindow && factor % held === 0) return;
   const expected =
     held === 1
-      ? "a whole number from 1"
-      : `a multiple of ${held}: the text was packed with that factor`;
+      ? `a whole number from 1 to ${window}, the compressor's window`
+      : `a multiple of ${held}, with which the text was packed, to ${window}, the compressor's window`;
   throw new JetonError(`factor is ${factor}, expected ${expected}`, {
     code: "option-invalid",
     details: { option: "factor", found: factor, expected },

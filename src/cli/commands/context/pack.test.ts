@@ -97,6 +97,11 @@ describe("jeton context pack", () => {
     expect(embeddings).toBe(Math.ceil(tokens / 8));
     const ask = ["run", "--model", model, "--packed-context", thin, "-n", "4"];
     expect(await failure(...ask, "--packed-factor", "4", "the cat")).toBe("option-invalid");
+    // A window of 16 tokens gives one embedding at least.
+    expect(await failure(...ask, "--packed-factor", "32", "the cat")).toBe("option-invalid");
+    expect(await failure(...pack, book, "-o", join(root, "thinner"), "--factor", "32")).toBe(
+      "option-invalid",
+    );
     expect(await failure(...ask, "the cat")).toBe("packed-context-too-long");
   });
 

@@ -139,13 +139,14 @@ async function pack(
   const tokenizer = await loadTokenizer(folder);
   // Text that spells a special token is text.
   const ids = tokenizer.encodeIds(text, { applyLimits: false, allowedSpecial: "none" });
-  const { openCompressor, thinContext } = await import("../../../context/index.ts");
+  const { checkFactor, openCompressor, thinContext } = await import("../../../context/index.ts");
   const open = await openCompressor(
     { ...model, threads: threads ?? Math.min(8, availableParallelism()) },
     compressor,
     { acceptOtherModel },
   );
   try {
+    checkFactor({ factor: 1, window: open.compressor.config.window }, factor);
     return thinContext(await open.compress(ids, run), factor);
   } finally {
     await open[Symbol.asyncDispose]();
