@@ -26,9 +26,9 @@ export {
   openCompressor,
 } from "./open-compressor.ts";
 export {
-  checkFactor,
   type ContextRows,
   type ContextTail,
+  checkFactor,
   chooseFactor,
   contextRows,
   type PackedContext,
