@@ -7,12 +7,12 @@ import type { IndexRecord, SearchIndex } from "../../retrieve/index.ts";
 import { type Command, defineCommand, type TextOption, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type IndexDocument, writeJson } from "../json-output.ts";
-import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
+import { encoderOptions, identifyEncoder, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName, createStatusLine } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import type { VectorKind } from "../retrieval/encode-records.ts";
 import type { SourceFile } from "../retrieval/read-sources.ts";
-import { defaultIndexFolder } from "../retrieval/searched-index.ts";
+import { checkIndexModel, defaultIndexFolder } from "../retrieval/searched-index.ts";
 
 /** The option that says where the index is. */
 export const indexOption: TextOption = {
@@ -107,6 +107,7 @@ export const command: Command = defineCommand({
       size: String(values.size ?? stored?.["size"] ?? 1200),
       ...(model !== undefined && { model, vectors: kind }),
       ...((values.tokens || values.hybrid) && { vectors: kind }),
+      ...(isNew && model !== undefined && { weights: await identifyEncoder(context, model) }),
     };
     const isSaid =
       values.model !== undefined || values.size !== undefined || values.tokens || values.hybrid;
@@ -120,6 +121,7 @@ export const command: Command = defineCommand({
     });
     try {
       const named = index.settings.metadata["model"];
+      if (!isNew) await checkIndexModel(context, folder, index.settings);
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
         updateIndex(context, index, {
           ...{ folder, paths, sources, encoder },

@@ -1,7 +1,17 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { bundledModelFolder } from "../../checkpoint/index.ts";
 import { openIndex } from "../../retrieve/index.ts";
 import { testData } from "../../testing/test-data.ts";
 import type { IndexDocument, SearchDocument } from "../json-output.ts";
@@ -160,6 +170,30 @@ test("without a model, passages have vectors of the bundled encoder, too", async
   expect(hits[0]!.text).toContain("dragon");
   const conflict = await runCommand(["index", "-i", own, notes, "--words"]);
   expect(conflict.stderr).toContain("(option-conflict)");
+});
+
+test("vectors of other weights than the index's are refused, not compared", async () => {
+  const model = join(root, "encoder");
+  cpSync(bundledModelFolder("jeton-embed"), model, { recursive: true });
+  const own = join(root, "index-of-weights");
+  const made = await runCommand(["index", "-i", own, notes, "-m", model, "--json"]);
+  expect(made.status).toBe(0);
+  const weights = join(model, "model.safetensors");
+  const bytes = readFileSync(weights);
+  // The first weight of the first tensor, as little-endian float16.
+  bytes[8 + Number(bytes.readBigUInt64LE(0)) + 1]! ^= 0x80;
+  writeFileSync(weights, bytes);
+  for (const command of [
+    ["search", "-i", own, "monster"],
+    ["index", "-i", own, notes],
+  ]) {
+    const { status, stderr } = await runCommand(command);
+    expect(status).toBe(1);
+    expect(stderr).toContain("(index-model-differs)");
+    expect(stderr).toContain(model);
+  }
+  const words = await runCommand(["search", "-i", own, "king", "--by", "words"]);
+  expect(words.status).toBe(0);
 });
 
 const families = testData("models/families/st-mean");

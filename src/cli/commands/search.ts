@@ -8,7 +8,7 @@ import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { natsOptions } from "../retrieval/nats-options.ts";
-import { openSearched, type SearchedIndex } from "../retrieval/searched-index.ts";
+import { checkIndexModel, openSearched, type SearchedIndex } from "../retrieval/searched-index.ts";
 import { indexOption } from "./index-files.ts";
 
 const { format, threads } = encoderOptions;
@@ -153,6 +153,7 @@ async function encode(
   }
   const { encodeQuery, vectorKindOf } = await import("../retrieval/encode-records.ts");
   const kind = vectorKindOf(vectors);
+  await checkIndexModel(context, index.name, index.settings);
   return withEncoder(context, { ...values, model }, (encoder) =>
     encodeQuery(encoder, kind, text, context.signal),
   );

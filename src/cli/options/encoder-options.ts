@@ -74,6 +74,21 @@ export async function withEncoder<T>(
 }
 
 /**
+ * A digest of an encoder's weights, by which an index knows those that made its vectors. Little of the file is read.
+ */
+export async function identifyEncoder(context: CommandContext, name: string): Promise<string> {
+  const folder = await locateModel(context, name);
+  const { openLocatedCheckpoint } = await import("../../model/weights/open-named-checkpoint.ts");
+  const { identifyCheckpoint } = await import("../../model/identify-model.ts");
+  const { checkpoint } = await openLocatedCheckpoint(name, folder);
+  try {
+    return await identifyCheckpoint(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/**
  * The texts that a command works on: its arguments, or the lines of a file, or those of standard input
  * (`-` or no argument).
  *

@@ -3,6 +3,7 @@ import { JetonError } from "../../core/error.ts";
 import type { SearchIndex, SearchQuery, ShardedAnswer } from "../../retrieve/index.ts";
 import type { Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { identifyEncoder } from "../options/encoder-options.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { connectNats, defaultIndexName, type natsOptions } from "./nats-options.ts";
 
@@ -69,6 +70,27 @@ async function openShards(
     await transport.close();
     throw error;
   }
+}
+
+/**
+ * Refuses a model whose weights are not those that made the index's vectors: distances to them would mean nothing. An index from
+ * before weights were noted takes any.
+ *
+ * @throws JetonError `index-model-differs`
+ */
+export async function checkIndexModel(
+  context: CommandContext,
+  name: string,
+  { metadata }: SearchIndex["settings"],
+): Promise<void> {
+  const { model, weights } = metadata;
+  if (model === undefined || weights === undefined) return;
+  const found = await identifyEncoder(context, model);
+  if (found === weights) return;
+  throw new JetonError(
+    `${model} has other weights than those that made the vectors of ${name}: index anew with --index, or bring the earlier weights back`,
+    { code: "index-model-differs", details: { model, found, expected: weights } },
+  );
 }
 
 /** Opens the index of a folder as it is now. */
