@@ -171,10 +171,12 @@ function policyTap(
         const marks = output.attended();
         return broadcastTo(reshape(marks, [1, marks.shape[0]!, capacity]), shape);
       }),
-    report: () =>
-      joined((output) => {
-        const numbers = output.report?.() ?? fill([1], 0);
-        return reshape(numbers, [1, numbers.shape[0]!]);
-      }),
+    report: () => {
+      const reports = layers.map((layer) => outputOf(layer).report?.());
+      // Layers with a window of their own report nothing.
+      const width = reports.find((numbers) => numbers)?.shape[0] ?? 1;
+      const rows = reports.map((numbers) => reshape(numbers ?? fill([width], 0), [1, width]));
+      return concat(rows, 0);
+    },
   };
 }
