@@ -6,9 +6,13 @@ import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { complete, openDrafter, openModelRows } from "../generate/index.ts";
 import { type LoadedModel, type LoadModelOptions, loadModel } from "../model/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { rotate } from "../testing/reference-arithmetic.ts";
+import { startReference } from "../testing/reference-decoder.ts";
+import { describeReference } from "../testing/reference-families.ts";
+import { referenceRope } from "../testing/reference-rope.ts";
 import { bundledModel } from "../testing/test-data.ts";
 import { parseContextPolicy } from "./policies/index.ts";
-import { largestDifference } from "./testing/policy-oracle.ts";
+import { attendedPlaces, largestDifference, runOracle } from "./testing/policy-oracle.ts";
 
 const root = mkdtempSync(join(tmpdir(), "jeton-composition-"));
 const tokenizer = join(bundledModel, "tokenizer.json");
@@ -163,4 +167,57 @@ describe("uncommitted rows under policies that keep states", () => {
     });
     await sequence.release();
   });
+});
+
+test("keys are kept by attention of which a head's sink took its share", async () => {
+  const folder = join(root, "sinks");
+  const { config, tensors } = createRandomCheckpoint(folder, {
+    ...{ family: "gpt-oss", seed: 5, layers: 2, tokenizer },
+  });
+  const how = { inline: true, threads: 1, format: "f32", onWarning: () => undefined } as const;
+  const model = await loadModel(folder, how);
+  opened.push(model);
+  // The second layer has no window.
+  expect(model.config.layers.map(({ slidingWindow }) => slidingWindow)).toEqual([10, undefined]);
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = model.config;
+  const reference = startReference(config, tensors);
+  reference.append(ids);
+  const { queries, keys } = reference.trace.layers[1]!;
+  const rope = referenceRope(describeReference(config).layers[1]!.rope!, ids.length);
+  const turned = (rows: readonly Float64Array[]): Float64Array[] =>
+    rows.map((row, position) => {
+      const copy = row.slice();
+      rotate(copy, headDim, rope, position);
+      return copy;
+    });
+  const [turnedQueries, turnedKeys] = [turned(queries), turned(keys)];
+  const sinks = tensors.get("model.layers.1.self_attn.sinks")!.data;
+  const policy = parseContextPolicy("h2o:k=24,recent=4,evict=afterPrompt");
+  const run = await runOracle(model, policy, ids, { steps: 1, attended: true });
+  let changed = 0;
+  for (let head = 0; head < heads; head++) {
+    const start = Math.floor(head / (heads / kvHeads)) * headDim;
+    const best = (withSink: boolean): number[] => {
+      const mass = new Float64Array(ids.length);
+      for (const [at, query] of turnedQueries.entries()) {
+        const scores = turnedKeys.slice(0, at + 1).map((key) => {
+          let sum = 0;
+          for (let i = 0; i < headDim; i++) sum += query[head * headDim + i]! * key[start + i]!;
+          return sum * model.config.attentionScale;
+        });
+        const exponentials = scores.map(Math.exp);
+        let total = exponentials.reduce((a, b) => a + b, 0);
+        if (withSink) total += Math.exp(sinks[head]!);
+        for (const [key, value] of exponentials.entries()) mass[key]! += value / total;
+      }
+      const older = Array.from({ length: ids.length - 4 }, (_, at) => at);
+      const chosen = older.sort((a, b) => mass[b]! - mass[a]!).slice(0, 20);
+      return chosen.sort((a, b) => a - b);
+    };
+    const places = attendedPlaces(run.steps.at(-1)!, { layer: 1, head, heads, layers: 2 });
+    expect(places.filter((at) => at < ids.length - 4)).toEqual(best(true));
+    if (String(best(true)) !== String(best(false))) changed++;
+  }
+  // Without the sinks' share other keys would be kept.
+  expect(changed).toBeGreaterThan(0);
 });

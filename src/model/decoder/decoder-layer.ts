@@ -38,6 +38,9 @@ export interface CachedRows {
   readonly value: Tensor;
 }
 
+/** What the heads' sinks leave of the softmax to the tokens that an attention is about, `[batch, heads, time, 1]`. */
+export type ShareBesideSink = (attention: AttentionOutput) => Tensor;
+
 /** Values that all layers of one forward pass share. */
 export interface LayerContext {
   readonly config: DecoderConfig;
@@ -60,6 +63,7 @@ export interface LayerContext {
     layer: number,
     rows: Projections,
     past: CachedRows,
+    besideSink: ShareBesideSink | undefined,
   ) => AttentionOutput;
   /** Masks by window (undefined: none), already repeated for the heads of a group. */
   masks(window: number | undefined): {
@@ -332,11 +336,14 @@ function selfAttention(
   const { config, weights } = context;
   const { numAttentionHeads, headDim } = config;
   const [batch, , time] = unrotated.query.shape as [string, number, string];
+  const besideSink: ShareBesideSink | undefined = config.attentionSinks
+    ? (attended) => shareBesideSink(attended, index, context)
+    : undefined;
   const attention = context.attendUnrotated
-    ? context.attendUnrotated(index, unrotated, past)
+    ? context.attendUnrotated(index, unrotated, past, besideSink)
     : attendRotated(unrotated, past, index, context);
   let byHead = reshape(attention.output, [batch, numAttentionHeads, time, headDim]);
-  if (config.attentionSinks) byHead = multiply(byHead, shareBesideSink(attention, index, context));
+  if (besideSink) byHead = multiply(byHead, besideSink(attention));
   const attended = transpose(byHead, [0, 2, 1, 3]);
   const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
   const { attentionOutput } = layerGroups(config, index);

@@ -110,7 +110,7 @@ export function policyGraph(
   const outputOf = (layer: number): PolicyOutput => traced[layer]!;
   return {
     context: {
-      attendUnrotated(layer, rows, past) {
+      attendUnrotated(layer, rows, past, besideSink) {
         const { rope, slidingWindow } = config.layers[layer]!;
         const [cos, sin] = [input[`rope.${rope}.cos`], input[`rope.${rope}.sin`]];
         const { query } = rows;
@@ -130,6 +130,7 @@ export function policyGraph(
             states.map((state) => [state.name, input[stateName(layer, state)]!]),
           ),
           pass,
+          ...(besideSink && { besideSink }),
           rotate: (x, positions) => (rope === undefined ? x : rotary(x, positions, cos!, sin!)),
         };
         const output =
