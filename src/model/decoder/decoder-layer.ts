@@ -54,7 +54,7 @@ export interface LayerContext {
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
   past(layer: number): CachedRows;
   /**
-   * bool `[1]`: whether attention and dense feed-forwards are wanted; where they are not, they give zeros. Experts are
+   * bool `[1]`: whether attention and a dense feed-forward are wanted; where not, they give zeros. Experts are
    * left out by `mixExperts`. Default: always.
    */
   readonly runsIf?: Tensor;
