@@ -101,8 +101,8 @@ export class Decoding {
     const topK = Math.max(alternatives, rows.topK, drafter?.candidates ?? 0);
     this.#rowRequest = { ...rows, topK };
     this.#samplesInStep = !this.#editsLogits && isSampledInStep(sampling);
-    // Exact passes need their rows in the order of the text: a chain.
-    const chains = options.model.exact ?? false;
+    // Exact passes need their rows in the order of the text: a chain. So do context policies.
+    const chains = (options.model.exact ?? false) || options.model.contextPolicy !== undefined;
     const { rowTile = 1 } = options.model;
     const { vocabSize } = options.model.config;
     const request = { promptIds, sampling, chains, rowTile };

@@ -9,6 +9,7 @@ import {
   type PassPlace,
   type PolicyAttention,
   type PolicyInput,
+  rowsWithin,
   scoreKeys,
   seenTokens,
 } from "../../model/index.ts";
@@ -54,7 +55,7 @@ export function groupAttention(
   policy: string,
   settings: GroupOptions,
   { chosen, more = 0 }: { readonly chosen: number; readonly more?: number },
-): Pick<PolicyAttention, "keys" | "promptChunk" | "positions" | "check"> {
+): Pick<PolicyAttention, "keys" | "promptChunk" | "positions" | "maxRows" | "check"> {
   const { init, local } = settings;
   const promptChunk = chunkOf(settings);
   const budget = init + chosen + local;
@@ -62,6 +63,8 @@ export function groupAttention(
     keys: "raw",
     promptChunk,
     positions: budget + more + promptChunk,
+    // Of decoded tokens, each of which gathers keys of its own.
+    maxRows: () => rowsWithin(budget + more),
     // With one token less than fills what is kept besides, nothing is left out yet.
     check: (pass) => refuseLongChunk(policy, pass, { local, most: budget + Math.max(0, more - 1) }),
   };

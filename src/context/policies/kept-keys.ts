@@ -82,7 +82,12 @@ function attendKept(input: PolicyInput, options: KeepOptions): PolicyOutput {
       ? isReal
       : and(isReal, greaterOrEqual(places, subtract(promptLength, options.observed)));
   const counts = reshape(cast(isCounted, "float32"), [1, time, 1]);
-  const added = sum(multiply(masked.weights, counts), { axes: [1] });
+  const { besideSink } = input;
+  // A row whose sink takes most of its attention counts little.
+  const shared = besideSink
+    ? multiply(counts, reshape(besideSink(masked.attention), [heads, time, 1]))
+    : counts;
+  const added = sum(multiply(masked.weights, shared), { axes: [1] });
   const isAlive = or(kept, reshape(isNew, [1, capacity]));
   const grown = where(isAlive, add(maximum(mass, 0), added), -1);
   const isFrozen = options.everyStep ? undefined : isDecoding;

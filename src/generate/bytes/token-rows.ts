@@ -65,7 +65,8 @@ export interface ModelRowsOptions {
 
 /**
  * Rows of an open model: trees are read in one forward pass, and beginnings stay in the KV cache. Under a context policy,
- * such as that of a model with landmarks, each sequence of a tree takes a pass of its own.
+ * such as that of a model with landmarks, each sequence of a tree takes a pass of its own; where a policy reads prompt tokens
+ * together, all are read as generated ones are, and nothing of a prefix is reused.
  *
  * @throws JetonError `context-policy-unavailable` under a policy for which a token depends on the choice of the one before,
  *   that chooses among the prompt's tokens, or whose results depend on where a prompt ends
@@ -76,8 +77,11 @@ export async function openModelRows(
 ): Promise<ModelTokenRows> {
   const { prefix, signal } = options;
   refusePolicy(model);
+  // Prompt tokens that are read together choose together: a row would depend on what follows it, and on where the prefix
+  // ends. So each token is read by itself.
+  const isShared = promptChunkOf(model.contextPolicy) > 1;
   const sequence = await model.openSequence({
-    ...(prefix && { prefix }),
+    ...(prefix && !isShared && { prefix }),
     ...(signal && { signal }),
   });
   return new ModelRows(model, sequence, options);
@@ -92,8 +96,6 @@ function refusePolicy(model: LoadedModel): void {
 class ModelRows implements ModelTokenRows {
   /** Whether a pass reads one sequence, and no tree. */
   readonly #readsChains: boolean;
-  /** Tokens of a prompt that the policy reads together. */
-  readonly #promptChunk: number;
   readonly name: string;
   readonly reused: number;
   readonly contextLength: number;
@@ -116,7 +118,6 @@ class ModelRows implements ModelTokenRows {
     this.beginning = promptIds(model, "");
     this.#sequence = sequence;
     this.#readsChains = model.contextPolicy !== undefined;
-    this.#promptChunk = promptChunkOf(model.contextPolicy);
   }
 
   async evaluate(
@@ -133,17 +134,11 @@ class ModelRows implements ModelTokenRows {
     if (open.length > 1 && isLong) {
       const read = open.splice(0, open.length - 1);
       const { prefillChunk: chunk, onPrefill } = this.#options;
-      const multiple = this.#promptChunk;
       const reused = this.#cached.length;
       const onProgress = (done: number): void =>
         onPrefill?.({ done: reused + done, total: base.length, reused });
       await entering;
-      await prefill(
-        this.#sequence,
-        read,
-        { results: "none" },
-        { chunk, multiple, signal, onProgress },
-      );
+      await prefill(this.#sequence, read, { results: "none" }, { chunk, signal, onProgress });
       this.#cached.push(...read);
     }
     if (this.#readsChains) {

@@ -5,6 +5,7 @@ import {
   add,
   clamp,
   concat,
+  conditional,
   divideDimensions,
   fill,
   layerNorm,
@@ -37,6 +38,9 @@ export interface CachedRows {
   readonly value: Tensor;
 }
 
+/** What the heads' sinks leave of the softmax to the tokens that an attention is about, `[batch, heads, time, 1]`. */
+export type ShareBesideSink = (attention: AttentionOutput) => Tensor;
+
 /** Values that all layers of one forward pass share. */
 export interface LayerContext {
   readonly config: DecoderConfig;
@@ -49,11 +53,17 @@ export interface LayerContext {
   /** Cosines and sines of each rotation, `[batch * time, rotated / 2]`. */
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
   past(layer: number): CachedRows;
+  /**
+   * bool `[1]`: whether attention and a dense feed-forward are wanted; where not, they give zeros. Experts are
+   * left out by `mixExperts`. Default: always.
+   */
+  readonly runsIf?: Tensor;
   /** Attention of a context policy, which takes queries and keys before the rotation. Default: none. */
   readonly attendUnrotated?: (
     layer: number,
     rows: Projections,
     past: CachedRows,
+    besideSink: ShareBesideSink | undefined,
   ) => AttentionOutput;
   /** Masks by window (undefined: none), already repeated for the heads of a group. */
   masks(window: number | undefined): {
@@ -125,10 +135,14 @@ export function decoderLayer(
 
   // ONNX Runtime runs nodes in reverse trace order. Trace the conversion of the cache first; otherwise
   // those of all layers run before layer 0, and every cache is read from memory twice.
-  const attention = scoped("attention", () => {
-    const past = context.past(index);
-    return selfAttention(projected ?? projectLayer(x, index, context), past, index, context);
-  });
+  const attention = scoped("attention", () =>
+    whereWanted(context, () => {
+      const past = context.past(index);
+      const rows = projected ?? projectLayer(x, index, context);
+      const { x: y, key, value, unrotated } = selfAttention(rows, past, index, context);
+      return { x: y, key, value, rawQuery: unrotated.query, rawKey: unrotated.key };
+    }),
+  );
   const attended = after ? normed(attention.x, "post_attention_layernorm") : attention.x;
   const scaled = (value: Tensor): Tensor =>
     config.residualScale === 1 ? value : multiply(value, config.residualScale);
@@ -140,11 +154,38 @@ export function decoderLayer(
     const read = config.parallelResidual ? x : middle;
     const input = before ? normed(read, name) : read;
     if (config.layers[index]!.sparse) return sparseFeedForward(input, index, context);
-    return { x: feedForward(input, index, context), routing: undefined };
+    const dense = whereWanted(context, () => ({ x: feedForward(input, index, context) }));
+    return { ...dense, routing: undefined };
   });
   const output = after ? normed(fed.x, "post_feedforward_layernorm") : fed.x;
   const { routing } = fed;
-  return { ...attention, x: add(middle, scaled(output)), ...(routing && { routing }) };
+  const { key, value, rawQuery, rawKey } = attention;
+  return {
+    ...{ key, value, unrotated: { query: rawQuery, key: rawKey } },
+    x: add(middle, scaled(output)),
+    ...(routing && { routing }),
+  };
+}
+
+/** A part of a layer, or zeros of the same shapes where it is not wanted. */
+function whereWanted<Names extends string>(
+  { runsIf }: Pick<LayerContext, "runsIf">,
+  body: () => Readonly<Record<Names, Tensor>>,
+): Readonly<Record<Names, Tensor>> {
+  if (!runsIf) return body();
+  let types: [string, Tensor][] = [];
+  return conditional(
+    runsIf,
+    () => {
+      const result = body();
+      types = Object.entries(result);
+      return result;
+    },
+    () =>
+      Object.fromEntries(
+        types.map(([name, { dtype, shape }]) => [name, fill(shape, 0, dtype)]),
+      ) as Record<Names, Tensor>,
+  );
 }
 
 /** Whether attention reads the residual stream behind a norm. */
@@ -295,11 +336,14 @@ function selfAttention(
   const { config, weights } = context;
   const { numAttentionHeads, headDim } = config;
   const [batch, , time] = unrotated.query.shape as [string, number, string];
+  const besideSink: ShareBesideSink | undefined = config.attentionSinks
+    ? (attended) => shareBesideSink(attended, index, context)
+    : undefined;
   const attention = context.attendUnrotated
-    ? context.attendUnrotated(index, unrotated, past)
+    ? context.attendUnrotated(index, unrotated, past, besideSink)
     : attendRotated(unrotated, past, index, context);
   let byHead = reshape(attention.output, [batch, numAttentionHeads, time, headDim]);
-  if (config.attentionSinks) byHead = multiply(byHead, shareBesideSink(attention, index, context));
+  if (besideSink) byHead = multiply(byHead, besideSink(attention));
   const attended = transpose(byHead, [0, 2, 1, 3]);
   const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
   const { attentionOutput } = layerGroups(config, index);

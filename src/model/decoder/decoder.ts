@@ -41,7 +41,7 @@ import {
   sumBlock,
   twoPartAttention,
 } from "../layers/attention.ts";
-import { groupExperts } from "../layers/experts.ts";
+import { type GroupExpertsOptions, groupExperts } from "../layers/experts.ts";
 import type { PolicyAttention } from "../policy/context-policy.ts";
 import { never } from "../policy/pass-tensors.ts";
 import { policyGraph, type StateName } from "../policy/policy-graph.ts";
@@ -165,11 +165,8 @@ export function decoderGraph(
   if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
   if (options.filterLayer !== undefined) inputs["want.rest"] = bool([]);
   return trace(inputs, (input): Record<DecoderOutput, Tensor> => {
-    const mixExperts = groupExperts({
-      rowTile,
-      counted: input.counted,
-      perBranch: expertsPerBranch,
-    });
+    const mixing = { rowTile, perBranch: expertsPerBranch };
+    const mixExperts = groupExperts({ ...mixing, counted: input.counted });
     const traced = policy && policyGraph(config, policy, input, capacity);
     const shared = traced
       ? { ...policyInputs(config, input), ...traced.context }
@@ -182,42 +179,46 @@ export function decoderGraph(
     );
     const embeddings = addPositions(config, weights, tokens, input.positions);
     const first = runLayers(embeddings, { start: 0, end: filterLayer }, context);
-    const behind: Behind = (x, taps) => {
-      const state: PartState = {
-        ...{ config, rows: input.rows, inputs: input, embeddings, layers: taps },
-        runningSums: options.runningSums,
-        ...(traced && { policy: traced.tap }),
-      };
-      const tokenParts = optional(input[switchOf("tokens")], () => {
-        const head = headState(weights, state, x);
-        const { tokens, ...parts } = headParts;
-        return { ...tokens.graph(head), ...partOutputs(parts, head, input) };
-      });
-      return { ...tokenParts, ...partOutputs(layerParts, state, input) };
-    };
-    const { fresh, results } =
+    const stateOf = (taps: readonly LayerTap[]): PartState => ({
+      ...{ config, rows: input.rows, inputs: input, embeddings, layers: taps },
+      runningSums: options.runningSums,
+      ...(traced && { policy: traced.tap }),
+    });
+    const tapResults = (taps: readonly LayerTap[]): Record<string, Tensor> =>
+      partOutputs(layerParts, stateOf(taps), input);
+    const { x, fresh, results } =
       options.filterLayer === undefined
-        ? { fresh: first.fresh, results: behind(first.x, first.taps) }
-        : filterPass(first, filterLayer, { context, input, cacheType, behind });
+        ? { ...first, results: tapResults(first.taps) }
+        : filterPass(first, filterLayer, { context, input, cacheType, mixing, tapResults });
+    const tokenResults = optional(input[switchOf("tokens")], () => {
+      const head = headState(weights, stateOf([]), x);
+      const { tokens, ...parts } = headParts;
+      return { ...tokens.graph(head), ...partOutputs(parts, head, input) };
+    });
     const policyOutputs = traced?.outputs();
     return {
       new: cast(concat([...fresh, ...(policyOutputs?.rows ?? [])], 0), cacheType),
       ...policyOutputs?.states,
+      ...tokenResults,
       ...results,
     } as Record<DecoderOutput, Tensor>;
   });
 }
 
-/** New keys and values of layers, and results by name. */
+/** The last residual stream, new keys and values of layers, and results by name. */
 interface PassParts {
+  /** Arbitrary where the layers behind the filter layer did not run. */
+  readonly x: Tensor;
   readonly fresh: readonly Tensor[];
   readonly results: Readonly<Record<string, Tensor>>;
 }
 
-/** Results that the final residual stream and the layers' taps give. */
-type Behind = (x: Tensor, taps: readonly LayerTap[]) => Record<string, Tensor>;
-
-/** The filter layer's keys and scores, and what follows them where it is wanted. */
+/**
+ * The filter layer's keys and scores, and the layers behind it where they are wanted. No product with a weight may stand
+ * in a branch within a branch: ONNX Runtime does not pack it there, and another kernel would give a single row other
+ * bits than several. So the head stands outside, and sparse models, whose experts are branches, have a condition for each
+ * part of a layer.
+ */
 function filterPass(
   before: LayerRun,
   index: number,
@@ -225,12 +226,14 @@ function filterPass(
     context,
     input,
     cacheType,
-    behind,
+    mixing,
+    tapResults,
   }: {
     readonly context: LayerContext;
     readonly input: Readonly<Record<DecoderInput, Tensor>>;
     readonly cacheType: CacheType;
-    readonly behind: Behind;
+    readonly mixing: Omit<GroupExpertsOptions, "counted">;
+    tapResults(taps: readonly LayerTap[]): Record<string, Tensor>;
   },
 ): PassParts {
   const { config } = context;
@@ -238,19 +241,35 @@ function filterPass(
   const key = rotateHeads(projected.key, index, context);
   const scoreSequence = (): Tensor =>
     scoreRows(rotateHeads(projected.query, index, context), key, { index, context, input });
-  const rest = optional(input["want.rest"], () => {
-    const range = { start: index, end: config.layers.length };
-    const last = runLayers(before.x, range, context, projected);
-    const later = last.fresh.slice(2);
+  const range = { start: index, end: config.layers.length };
+  const runRest = (later: LayerContext) => {
+    const last = runLayers(before.x, range, later, projected);
+    const fresh = last.fresh.slice(2);
     return {
-      ...behind(last.x, [...before.taps, ...last.taps]),
-      "new.rest": cast(later.length > 0 ? concat(later, 0) : fill([1, 1, 1, 1], 0), cacheType),
+      ...tapResults([...before.taps, ...last.taps]),
+      "new.rest": cast(fresh.length > 0 ? concat(fresh, 0) : fill([1, 1, 1, 1], 0), cacheType),
+      x: last.x,
     };
-  });
+  };
+  const wanted = input["want.rest"];
+  const { x, ...rest } = config.experts
+    ? runRest({
+        ...context,
+        runsIf: wanted,
+        mixExperts: groupExperts({ ...mixing, counted: countedIf(wanted, input.counted) }),
+      })
+    : optional(wanted, () => runRest(context));
   return {
-    fresh: [...before.fresh, key, projected.value].map((x) => cast(x, cacheType)),
+    x,
+    fresh: [...before.fresh, key, projected.value].map((rows) => cast(rows, cacheType)),
     results: { ...rest, ...partOutputs(filterParts, { config, scoreSequence }, input) },
   };
+}
+
+/** Rows that visit experts: those that count, or where none need to, the first alone, as one must. */
+function countedIf(wanted: Tensor, counted: Tensor): Tensor {
+  const isFirst = cast(equal(range(counted.shape[0]!), 0), "float32");
+  return where(wanted, counted, isFirst);
 }
 
 /** What some layers give: the residual stream, new keys and values, and what parts of the step table may read. */

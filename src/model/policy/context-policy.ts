@@ -7,6 +7,7 @@
  */
 import type { Dimension, Tensor } from "../../tensor/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
+import type { ShareBesideSink } from "../decoder/decoder-layer.ts";
 import type { AttentionOutput } from "../layers/attention.ts";
 import type { LoadedModel } from "../types.ts";
 
@@ -189,6 +190,8 @@ export interface PolicyInput {
   readonly tokenArenas: readonly Tensor[];
   readonly states: Readonly<Record<string, Tensor>>;
   readonly pass: PassTensors;
+  /** Of models whose heads have sinks. Weights of attention are their softmax times this. Default: all of it. */
+  readonly besideSink?: ShareBesideSink;
   /** The layer's rotation at int32 `[batch, time]` positions; the identity where the layer has none. */
   rotate(x: Tensor, positions: Tensor): Tensor;
 }

@@ -110,7 +110,7 @@ export function policyGraph(
   const outputOf = (layer: number): PolicyOutput => traced[layer]!;
   return {
     context: {
-      attendUnrotated(layer, rows, past) {
+      attendUnrotated(layer, rows, past, besideSink) {
         const { rope, slidingWindow } = config.layers[layer]!;
         const [cos, sin] = [input[`rope.${rope}.cos`], input[`rope.${rope}.sin`]];
         const { query } = rows;
@@ -130,6 +130,7 @@ export function policyGraph(
             states.map((state) => [state.name, input[stateName(layer, state)]!]),
           ),
           pass,
+          ...(besideSink && { besideSink }),
           rotate: (x, positions) => (rope === undefined ? x : rotary(x, positions, cos!, sin!)),
         };
         const output =
@@ -171,10 +172,12 @@ function policyTap(
         const marks = output.attended();
         return broadcastTo(reshape(marks, [1, marks.shape[0]!, capacity]), shape);
       }),
-    report: () =>
-      joined((output) => {
-        const numbers = output.report?.() ?? fill([1], 0);
-        return reshape(numbers, [1, numbers.shape[0]!]);
-      }),
+    report: () => {
+      const reports = layers.map((layer) => outputOf(layer).report?.());
+      // Layers with a window of their own report nothing.
+      const width = reports.find((numbers) => numbers)?.shape[0] ?? 1;
+      const rows = reports.map((numbers) => reshape(numbers ?? fill([width], 0), [1, width]));
+      return concat(rows, 0);
+    },
   };
 }

@@ -180,7 +180,7 @@ export class DecoderWorker {
   }
 
   async #runAlone(step: HandleStep): Promise<StepResult> {
-    this.#policy?.checkDrafts(step);
+    this.#policy?.checkDrafts(step, this.#slots.slot(step.handle));
     const isLong = step.ids.length > this.#rowsOfPass(step) || this.#crossesRestart(step);
     // Draft tokens stay in one pass: their rows descend from each other and wait for `accept`.
     if (isLong && !step.parents && step.commit !== false) return this.#runInPasses(step);
@@ -255,7 +255,7 @@ export class DecoderWorker {
       wantedOutputs(pass, this.#outputs),
     );
     this.#slots.keepRows(pass, newRows(values, pass.steps[0]!.promptScores !== true));
-    if (pass.steps[0]!.commit !== false) this.#policy?.keep(pass.steps[0]!.handle, values);
+    this.#policy?.keep(pass.steps[0]!, values);
     return splitResults(this.#config, pass, values);
   }
 
@@ -271,6 +271,7 @@ export class DecoderWorker {
 
   accept(handle: number, rows: readonly number[]): void {
     this.#slots.accept(handle, rows);
+    this.#policy?.accept(handle, rows);
   }
 
   /** @throws JetonError `context-policy-truncate` where layers know more of a sequence than its rows */

@@ -25,6 +25,8 @@ export class PolicyPasses {
   readonly #parts: PolicyPassesParts;
   readonly #states: readonly PolicyState[];
   readonly #byHandle: Map<number, SequenceStates> = new Map();
+  /** States behind the row that waits for `accept`. */
+  readonly #waiting: Map<number, SequenceStates> = new Map();
   #tables: { rows: number; feeds: Record<string, BoundValue> } | undefined;
 
   constructor(parts: PolicyPassesParts) {
@@ -48,13 +50,16 @@ export class PolicyPasses {
    *
    * @throws JetonError `context-policy-drafts`
    */
-  checkDrafts({ ids, parents, commit }: HandleStep): void {
+  checkDrafts({ ids, parents, commit }: HandleStep, { tokens, promptLength }: Slot): void {
     const isChain = !parents || parents.every((parent, row) => parent === row - 1);
     const isPlain = commit !== false || ids.length === 1;
-    if (isChain && (isPlain || !this.#parts.attention.isSequential)) return;
+    // What layers keep of a prompt cannot be cut to a part of its rows either.
+    const isDependent =
+      this.#parts.attention.isSequential || (this.keepsStates && tokens.length < promptLength);
+    if (isChain && (isPlain || !isDependent)) return;
     throw new JetonError(
       isChain
-        ? "under this context policy each token depends on the choice of the one before: draft tokens cannot be verified"
+        ? "under this context policy each token depends on what those before it chose: draft tokens cannot be verified"
         : "context policies verify draft tokens in chains, not in trees",
       { code: "context-policy-drafts", details: { tokens: ids.length, isChain } },
     );
@@ -154,10 +159,20 @@ export class PolicyPasses {
     return layers.flatMap((layer) => this.#states.map((state) => stateName(layer, state)));
   }
 
-  /** Keeps what layers know of a sequence after a pass. */
-  keep(handle: number, values: Readonly<Record<string, TensorValue>>): void {
+  /** Keeps what layers know of a sequence after a pass, or holds it until the pass's one row is accepted. */
+  keep({ handle, ids, commit }: HandleStep, values: Readonly<Record<string, TensorValue>>): void {
+    this.#waiting.delete(handle);
     if (this.#states.length === 0) return;
-    this.#byHandle.set(handle, new Map(this.outputs.map((name) => [name, values[name]!])));
+    const states: SequenceStates = new Map(this.outputs.map((name) => [name, values[name]!]));
+    if (commit !== false) this.#byHandle.set(handle, states);
+    else if (ids.length === 1) this.#waiting.set(handle, states);
+  }
+
+  /** Rows of the last pass enter the cache. */
+  accept(handle: number, rows: readonly number[]): void {
+    const states = this.#waiting.get(handle);
+    this.#waiting.delete(handle);
+    if (states && rows.length > 0) this.#byHandle.set(handle, states);
   }
 
   /** What layers know of a sequence now, to go back to. */
@@ -167,6 +182,7 @@ export class PolicyPasses {
 
   /** Goes back to a snapshot; without one, to the beginning. */
   restore(handle: number, states?: SequenceStates): void {
+    this.#waiting.delete(handle);
     if (states) this.#byHandle.set(handle, states);
     else this.#byHandle.delete(handle);
   }
