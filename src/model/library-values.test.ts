@@ -17,6 +17,7 @@ import type { ReferenceTensor } from "../testing/reference-checkpoint.ts";
 import { wordTokenizer } from "../testing/word-tokenizer.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { loadEncoder } from "./encoder/index.ts";
 import { loadModel } from "./load-model.ts";
 import { seq2seqConfig } from "./seq2seq/config.ts";
 import { loadSeq2Seq } from "./seq2seq/load-seq2seq.ts";
@@ -113,5 +114,12 @@ describe("encoder-decoders", () => {
     await using decoder = await model.read(ids);
     const { decoderStartTokenId: start } = model.config;
     await checkText(decoder, [start, ...ids.slice(3, 20)], subject);
+    // The encoder alone reads the same, also beside a shorter text.
+    const [read] = await model.encode([ids]);
+    await using encoder = await loadEncoder(folder, { format: "f32", threads: 1, inline: true });
+    const outputs = ["states"] as const;
+    const alone = [ids, ids.slice(2, 9)].map((text) => encoder.run({ ids: text, outputs }));
+    const [{ states }] = await Promise.all(alone as [(typeof alone)[0], (typeof alone)[0]]);
+    expectNear(states!.data, [...read!.states!]);
   });
 });

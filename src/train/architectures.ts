@@ -255,6 +255,13 @@ function byte2WordArchitecture(file: ModelConfig): Architecture {
   };
 }
 
+/** How the library's classes spell the family, where they do not say T5. */
+const seq2seqClasses: Readonly<Record<string, string>> = {
+  mt5: "MT5",
+  umt5: "UMT5",
+  mrt5: "MrT5",
+};
+
 function seq2seqArchitecture(file: ModelConfig): Architecture {
   const config = seq2seqConfig(file);
   const { family, deleteGate, encoder } = config;
@@ -264,7 +271,7 @@ function seq2seqArchitecture(file: ModelConfig): Architecture {
     family,
     vocabSize: encoder.vocabSize,
     tieWordEmbeddings: encoder.tieWordEmbeddings,
-    className: family === "mrt5" ? "MrT5ForConditionalGeneration" : "T5ForConditionalGeneration",
+    className: `${seq2seqClasses[family] ?? "T5"}ForConditionalGeneration`,
     rename: (checkpoint) => nameEncoderTensors(encoder, checkpoint),
     parameters,
     // Ends of documents are left out of texts.

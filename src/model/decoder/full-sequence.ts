@@ -43,16 +43,18 @@ export function rotationTypes(config: DecoderConfig): Record<string, TensorType>
 }
 
 /**
- * Values of these inputs for sequences of up to `length` tokens; scalings that depend on a length use
- * this one.
+ * Values of these inputs for sequences of up to `length` tokens.
+ *
+ * @param reached the length that scalings use which depend on one. Default: `length`
  */
 export function rotationTables(
   config: Pick<DecoderConfig, "ropes">,
   length: number,
+  reached: number = length,
 ): Record<string, TensorValue> {
   const tables: Record<string, TensorValue> = {};
   for (const [index, rope] of config.ropes.entries()) {
-    const { frequencies, factor } = ropeFrequencies(rope, length);
+    const { frequencies, factor } = ropeFrequencies(rope, reached);
     const half = frequencies.length;
     const shape = [length, half];
     const cos = new Float32Array(length * half);

@@ -12,7 +12,7 @@ type TextResults = Partial<Record<EncoderOutput, EncoderResult>>;
 /** Texts of one pass, filled up to a common length: `[batch, time]` each. */
 export type EncoderTexts = Pick<
   EncoderBatch,
-  "batch" | "time" | "ids" | "positions" | "types" | "attended" | "present"
+  "batch" | "time" | "longest" | "ids" | "positions" | "types" | "attended" | "present"
 >;
 
 /** Lays texts side by side. */
@@ -37,7 +37,7 @@ export function layOutEncoderTexts(
     present.fill(1, start, start + request.ids.length);
     writePositions(config, ids.subarray(start, start + time), positions.subarray(start));
   }
-  return { batch, time, ids, positions, types, attended, present };
+  return { batch, time, longest, ids, positions, types, attended, present };
 }
 
 /** Inputs of one pass over texts that want the same results. */

@@ -32,6 +32,8 @@ export interface BatchSchedulerOptions {
    * length share a pass, and there are no scores.
    */
   readonly convolves: boolean;
+  /** Texts whose lengths have one key may share a pass: their rotations are the same. */
+  lengthKey(length: number): number;
 }
 
 /** How many texts like this one share a pass. */
@@ -87,9 +89,9 @@ function chooseTexts(waiting: readonly Text[], options: BatchSchedulerOptions): 
 /** Texts with equal keys may share a pass. */
 function keyOf(
   { ids, outputs, poolings }: EncoderRequest,
-  { convolves }: BatchSchedulerOptions,
+  { convolves, lengthKey }: BatchSchedulerOptions,
 ): string {
-  const length = convolves ? Math.ceil(ids.length / timeUnit) : 0;
+  const length = convolves ? Math.ceil(ids.length / timeUnit) : lengthKey(ids.length);
   const pooled = outputs.includes("embedding") ? (poolings ?? null) : null;
   return JSON.stringify([outputs, pooled, length]);
 }

@@ -53,6 +53,8 @@ export interface EncoderLayerConfig {
 export interface RelativeBiasConfig {
   readonly buckets: number;
   readonly maxDistance: number;
+  /** Each layer has a table of its own (umT5). False: all read that of the first. */
+  readonly everyLayer: boolean;
 }
 
 /** Everything about an encoder that is not a weight. */
@@ -255,7 +257,7 @@ function wholeNumber(fields: Fields, name: string, otherwise: number): number {
 function mpnetBias(fields: Fields): RelativeBiasConfig {
   const name = "relative_attention_num_buckets";
   if (fields[name] !== 32) throw invalid(name, fields[name], "32");
-  return { buckets: 32, maxDistance: 128 };
+  return { buckets: 32, maxDistance: 128, everyLayer: false };
 }
 
 /** MPNet counts positions behind the id 1, also where its file says otherwise. */

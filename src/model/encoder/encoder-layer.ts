@@ -28,10 +28,10 @@ export interface EncoderContext {
   readonly rotationRows: Tensor | undefined;
   /** Cosines and sines of each rotation, `[positions, rotated / 2]`. */
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
-  /** What is added to the scores of layers with this window. */
-  added(window: number | undefined): readonly Tensor[];
-  /** As `BidirectionalInput.sees`, of layers with this window. */
-  sees?(window: number | undefined): Tensor | undefined;
+  /** What is added to the scores of a layer. */
+  added(layer: number): readonly Tensor[];
+  /** As `BidirectionalInput.sees`, of a layer. */
+  sees?(layer: number): Tensor | undefined;
   /** How scores become weights. Default: softmax. */
   readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
   /** What stands behind the first layer: its input and output to what the second one reads (DeBERTa). */
@@ -132,11 +132,11 @@ function selfAttention(
     key,
     value,
     added: [
-      ...context.added(layer.window),
+      ...context.added(index),
       ...(config.disentangled ? disentangledScores(config, weights, index, { query, key }) : []),
     ],
     scale: config.attentionScale,
-    sees: context.sees?.(layer.window),
+    sees: context.sees?.(index),
     ...(context.weigh && { weigh: context.weigh }),
   });
   return projectAll(

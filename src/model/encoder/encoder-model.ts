@@ -1,6 +1,7 @@
 /** A loaded encoder over a service, wherever its weights came from and wherever it runs. */
 import { JetonError } from "../../core/index.ts";
 import type { Remote } from "../../tensor/index.ts";
+import { rotationKey } from "../layers/rotation-tables.ts";
 import type { EncoderService } from "../worker/encoder-service.ts";
 import { joinRequests, splitResults } from "./batch-results.ts";
 import { BatchScheduler, type TextResults } from "./batch-scheduler.ts";
@@ -62,7 +63,10 @@ export class EncoderModel implements LoadedEncoder {
         const batch = joinRequests(this.config, requests, this.sentence.poolings);
         return splitResults(await this.#service.run(batch), requests);
       },
-      { convolves: this.config.mixer !== undefined },
+      {
+        convolves: this.config.mixer !== undefined,
+        lengthKey: (length) => rotationKey(this.config.ropes, length),
+      },
     );
   }
 

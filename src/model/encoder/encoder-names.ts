@@ -16,8 +16,8 @@ export interface EncoderNames {
   readonly embeddingNorm: string;
   /** From the width of the embeddings to that of the layers. */
   readonly embeddingProjection: string;
-  /** Table of relative positions, `[buckets, heads]`. */
-  readonly relativeBias: string;
+  /** The table of relative positions that a layer reads, `[buckets, heads]`. */
+  relativeBias(layer: number): string;
   readonly finalNorm: string;
   /** Table of distances of DeBERTa, `[2 · span, hiddenSize]`, and its norm. */
   readonly distances: string;
@@ -57,12 +57,16 @@ const bert: EncoderNames = {
   types: "embeddings.token_type_embeddings",
   embeddingNorm: "embeddings.LayerNorm",
   embeddingProjection: "embeddings_project",
-  relativeBias: "encoder.relative_attention_bias",
+  relativeBias: () => "encoder.relative_attention_bias",
   finalNorm: "encoder.final_norm",
   distances: "encoder.rel_embeddings",
   distanceNorm: "encoder.LayerNorm",
   layer: (index) => bertLayer(`encoder.layer.${index}`),
 };
+
+/** The table of relative positions in a layer of T5's encoder or decoder. */
+export const t5RelativeBias = (stack: "encoder" | "decoder", layer: number): string =>
+  `${stack}.block.${layer}.layer.0.SelfAttention.relative_attention_bias`;
 
 const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>> = {
   bert: () => bert,
@@ -142,10 +146,10 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
       outputNorm: `layers.${index}.mlp_norm`,
     }),
   }),
-  t5: ({ gated }) => ({
+  t5: ({ gated, relativeBias }) => ({
     ...bert,
     tokens: "shared",
-    relativeBias: "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
+    relativeBias: (layer) => t5RelativeBias("encoder", relativeBias!.everyLayer ? layer : 0),
     finalNorm: "encoder.final_layer_norm",
     layer(index) {
       const [attention, dense] = [0, 1].map((part) => `encoder.block.${index}.layer.${part}`);

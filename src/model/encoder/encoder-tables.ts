@@ -18,7 +18,16 @@ export function encoderTableTypes(config: EncoderConfig): Record<string, TensorT
   return types;
 }
 
-/** Values of these tables for texts of up to `length` tokens. */
-export function encoderTables(config: EncoderConfig, length: number): Record<string, TensorValue> {
-  return { ...rotationTables(config, length), ...(config.mixer && mixerTableValues(length)) };
+/**
+ * Values of these tables for texts of up to `length` tokens, filling included.
+ *
+ * @param reached tokens of the longest text, for rotations that depend on them. Default: `length`
+ */
+export function encoderTables(
+  config: EncoderConfig,
+  length: number,
+  reached: number = length,
+): Record<string, TensorValue> {
+  const { mixer } = config;
+  return { ...rotationTables(config, length, reached), ...(mixer && mixerTableValues(length)) };
 }

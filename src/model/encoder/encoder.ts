@@ -17,6 +17,7 @@ import {
 } from "../../tensor/index.ts";
 import { embedIds } from "../decoder/embeddings.ts";
 import { seesAny, windowMask } from "../layers/bidirectional-attention.ts";
+import { onceByKey, sumsOf } from "../layers/layer-terms.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import { encodeBackbone } from "./backbone/backbone.ts";
@@ -146,33 +147,42 @@ export function encode(
   return encodeEmbeddings(config, weights, embedEncoderInput(config, weights, input), input);
 }
 
-/** Masks and biases by window, made once. */
+/** Masks and biases of the layers, made once for all that share a window and a table. */
 function scoreParts(
   config: EncoderConfig,
   weights: DecoderWeights,
   mask: Tensor,
   time: Dimension,
 ): Required<Pick<EncoderContext, "added" | "sees">> {
-  const biases: Tensor[] = [];
-  if (config.relativeBias) {
-    const table = weights.table(weightOf(encoderNames(config).relativeBias));
-    const places = range(time);
-    const buckets = { ...config.relativeBias, bidirectional: true };
-    biases.push(relativeBias(cast(table, "float32"), places, places, buckets));
-  }
-  const made = new Map<
-    number | undefined,
-    { parts: readonly Tensor[]; sees: Tensor | undefined }
-  >();
-  const make = (window: number | undefined) => {
-    const all = window === undefined ? mask : add(mask, windowMask(time, window));
-    // One tensor for all layers: each would add them anew.
-    const parts = [biases.reduce((sum, bias) => add(sum, bias), all)];
-    // Only behind a window may all that is left be filling that is not attended to.
-    const sees = window === undefined ? undefined : seesAny(all);
-    made.set(window, { parts, sees });
-    return { parts, sees };
-  };
-  const of = (window: number | undefined) => made.get(window) ?? make(window);
-  return { added: (window) => of(window).parts, sees: (window) => of(window).sees };
+  const bias = encoderBias(config, weights, range(time));
+  const windowOf = (layer: number): number | undefined => config.layers[layer]!.window;
+  const masks = onceByKey(windowOf, (window) =>
+    window === undefined ? mask : add(mask, windowMask(time, window)),
+  );
+  // Only behind a window may all that is left be filling that is not attended to.
+  const sees = onceByKey(masks, (all) => (all === mask ? undefined : seesAny(all)));
+  return { added: sumsOf(masks, bias), sees };
+}
+
+/**
+ * Scores of a layer by relative positions, `[1, heads, time, time]`, or of a batch where its texts have positions of
+ * their own; undefined where the encoder has none.
+ *
+ * @param places int32 `[time]` or `[batch, time]`
+ */
+export function encoderBias(
+  config: EncoderConfig,
+  weights: DecoderWeights,
+  places: Tensor,
+): (layer: number) => Tensor | undefined {
+  const { relativeBias: options } = config;
+  if (!options) return () => undefined;
+  const names = encoderNames(config);
+  return onceByKey(
+    (layer) => names.relativeBias(layer),
+    (name) => {
+      const table = cast(weights.table(weightOf(name)), "float32");
+      return relativeBias(table, places, places, { ...options, bidirectional: true });
+    },
+  );
 }

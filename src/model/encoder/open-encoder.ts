@@ -7,6 +7,7 @@ import { type JsonObject, type JsonValue, parseJson } from "../../checkpoint/jso
 import { staticModuleConfig } from "../../checkpoint/module-list.ts";
 import { combineFiles } from "../../checkpoint/safetensors/combine-files.ts";
 import { openSafetensorsBytes } from "../../checkpoint/safetensors/safetensors-bytes.ts";
+import type { TensorReader } from "../../checkpoint/safetensors/tensor-reader.ts";
 import type { ModelConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type DeviceChoice, startInline } from "../../tensor/index.ts";
@@ -164,6 +165,8 @@ class MemoryFolder implements FolderFiles {
   readonly #readFile: (path: string) => Promise<Uint8Array | undefined>;
   /** JSON files by path: in a browser each reading is a request. */
   readonly #read: Map<string, Promise<JsonValue | undefined>> = new Map();
+  /** Open files of modules by path. */
+  readonly #readers: Map<string, TensorReader> = new Map();
   /** Of the modules' tensors, by `<folder>.<name>`. */
   readonly bytes: Map<string, Uint8Array> = new Map();
 
@@ -189,6 +192,12 @@ class MemoryFolder implements FolderFiles {
     const { tensors, bytes } = parseWeights(data ? [{ name: path, data }] : []);
     const folder = path.slice(0, path.lastIndexOf("/"));
     for (const [name, own] of bytes) this.bytes.set(`${folder}.${name}`, own);
+    if (data) this.#readers.set(path, openSafetensorsBytes(data, path));
     return tensors;
+  }
+
+  async float32(path: string, name: string): Promise<Float32Array> {
+    if (!this.#readers.has(path)) await this.tensors(path);
+    return this.#readers.get(path)!.readFloat32(name);
   }
 }

@@ -30,7 +30,10 @@ export function encoderParameterShapes(config: EncoderConfig): Map<string, numbe
     if (config.family !== "deberta-v2") shapes.set(biasOf(names.embeddingProjection), [hiddenSize]);
   }
   if (config.relativeBias) {
-    shapes.set(weightOf(names.relativeBias), [config.relativeBias.buckets, numAttentionHeads]);
+    for (const index of config.layers.keys()) {
+      const table = weightOf(names.relativeBias(index));
+      shapes.set(table, [config.relativeBias.buckets, numAttentionHeads]);
+    }
   }
   if (config.disentangled) {
     shapes.set(weightOf(names.distances), [2 * config.disentangled.span, hiddenSize]);

@@ -1,11 +1,11 @@
-/** The encoder of T5, mT5 and ByT5: keys of its own, pre-norm, no biases, scores by relative positions. */
+/** The encoder of T5, mT5, umT5 and ByT5: keys of its own, pre-norm, no biases, scores by relative positions. */
 import { type Fields, flag, given, invalid, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
-import type { EncoderConfig } from "./config.ts";
+import type { EncoderConfig, RelativeBiasConfig } from "./config.ts";
 import type { Labels } from "./tasks/encoder-task.ts";
 
 /** Values of `model_type` for T5 and models of its shape. */
-export const t5Families: readonly string[] = ["t5", "mt5", "mrt5"];
+export const t5Families: readonly string[] = ["t5", "mt5", "umt5", "mrt5"];
 
 /** What the configuration class of T5 assumes, from transformers 5.18.0. */
 const t5Defaults: Fields = {
@@ -23,7 +23,7 @@ const t5Defaults: Fields = {
   eos_token_id: 1,
 };
 
-/** What the class of mT5 assumes besides. */
+/** What the classes of mT5 and umT5 assume besides. */
 const mt5Defaults: Fields = {
   vocab_size: 250112,
   d_ff: 1024,
@@ -38,7 +38,8 @@ export const t5ContextLength = 32768;
 
 /** Keys of a T5 `config.json` over the defaults of the class that its `model_type` names. */
 export function t5Fields(own: Fields): Fields {
-  return { ...t5Defaults, ...(own["model_type"] === "mt5" && mt5Defaults), ...own };
+  const isMultilingual = own["model_type"] === "mt5" || own["model_type"] === "umt5";
+  return { ...t5Defaults, ...(isMultilingual && mt5Defaults), ...own };
 }
 
 /**
@@ -58,6 +59,27 @@ export function t5FeedForward(fields: Fields): { activation: Activation; gated: 
   const own = given(stated) ? activationOf(stated) : activation;
   if (!own) throw invalid("dense_act_fn", stated, `one of ${activationNames.join(", ")}`);
   return { activation: own, gated: flag(fields, "is_gated_act", gated) };
+}
+
+/**
+ * How T5 counts distances.
+ *
+ * @param sides 2 where keys behind a query have buckets of their own (the encoder), else 1
+ */
+export function t5Buckets(fields: Fields, sides: 1 | 2): RelativeBiasConfig {
+  const [bucketsKey, distanceKey] = [
+    "relative_attention_num_buckets",
+    "relative_attention_max_distance",
+  ] as const;
+  const buckets = positive(fields, bucketsKey, Number.isSafeInteger);
+  const maxDistance = positive(fields, distanceKey, Number.isSafeInteger);
+  const exact = Math.floor(Math.floor(buckets / sides) / 2);
+  if (exact < 1) throw invalid(bucketsKey, buckets, `at least ${2 * sides}`);
+  if (maxDistance <= exact) {
+    const expected = `above ${exact}, which ${buckets} buckets count one by one`;
+    throw invalid(distanceKey, maxDistance, expected);
+  }
+  return { buckets, maxDistance, everyLayer: fields["model_type"] === "umt5" };
 }
 
 /** Describes the encoder of a T5 `config.json`; what all families share is left to the caller. */
@@ -87,10 +109,7 @@ export function t5EncoderConfig(
     positionRows: 0,
     positionIds: "index",
     typeVocabSize: 0,
-    relativeBias: {
-      buckets: count("relative_attention_num_buckets"),
-      maxDistance: count("relative_attention_max_distance"),
-    },
+    relativeBias: t5Buckets(fields, 2),
     contextLength: t5ContextLength,
     norm: "rms",
     normEps: positive(fields, "layer_norm_epsilon", Number.isFinite),

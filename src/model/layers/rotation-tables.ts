@@ -30,9 +30,7 @@ export class RotationTables {
 
   /** Equal for lengths at which every rotation is the same. */
   key(length: number): number {
-    let key = 0;
-    for (const rope of this.#ropes) key = Math.max(key, lengthKey(rope, length));
-    return key;
+    return rotationKey(this.#ropes, length);
   }
 
   /**
@@ -69,6 +67,11 @@ export class RotationTables {
     }
     return table;
   }
+}
+
+/** Equal for lengths at which each of these rotations is the same; 0 for those that are short for all of them. */
+export function rotationKey(ropes: readonly RopeConfig[], length: number): number {
+  return ropes.reduce((key, rope) => Math.max(key, lengthKey(rope, length)), 0);
 }
 
 /** Lengths with one key have equal frequencies; 0 is the key of short ones. */

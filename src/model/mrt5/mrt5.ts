@@ -20,6 +20,7 @@ import {
 import { embedEncoderInput, encodeLayers } from "../encoder/encoder.ts";
 import { paddingMask } from "../encoder/encoder-graph.ts";
 import { attendBidirectionally, maskedScore } from "../layers/bidirectional-attention.ts";
+import { sumsOf } from "../layers/layer-terms.ts";
 import type { Seq2SeqConfig } from "../seq2seq/config.ts";
 import {
   crossKeyValue,
@@ -31,7 +32,7 @@ import {
   scoreWeights,
   seq2seqDecoderLayer,
 } from "../seq2seq/decoder-layer.ts";
-import { columnTerm, sourceBias, sourceContext } from "../seq2seq/encode-source.ts";
+import { columnTerm, sourceContext } from "../seq2seq/encode-source.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Shortened, Shortener } from "./shortener.ts";
 
@@ -89,14 +90,12 @@ export function runShortened(model: ShortenedModel, pairs: TextPairs): Shortened
     positions: ids,
     types: ids,
   });
-  const bias = sourceBias(config, weights, range(time));
-  const whole = sourceContext(config, weights, add(paddingMask(attended), bias));
+  const whole = sourceContext(config, weights, paddingMask(attended), range(time));
   const early = encodeLayers(embeddings, whole, 0, layer);
   const shortened = shortener.shorten({ weights, states: early, attended, inputs: pairs.inputs });
   const mask = paddingMask(shortened.attended);
   const term = shortened.term && columnTerm(shortened.term);
-  const places = sourceBias(config, weights, shortened.positions);
-  const late = sourceContext(config, weights, [mask, ...(term ? [term] : []), places].reduce(add));
+  const late = sourceContext(config, weights, term ? add(mask, term) : mask, shortened.positions);
   const penalties: Tensor[] = [];
   const weigh = penalizedWeights(config, term, penalties);
   const states = encodeLayers(shortened.states, { ...late, weigh }, layer);
@@ -137,13 +136,14 @@ function decodeOutputs(
   const { attentionScale: scale, vocabSize } = config.encoder;
   const places = range(output);
   const bias = outputBias(config, weights, places, places);
-  const added = [add(bias, where(causalMask(output, output), 0, maskedScore))];
+  const causal = where(causalMask(output, output), 0, maskedScore);
+  const added = sumsOf(() => causal, bias);
   // Scores of the decoder's attention to itself are not penalized.
   const weigh = scoreWeights(config);
   const context: Seq2SeqContext = {
     ...shared,
-    attendSelf: (query, { key, value }) =>
-      attendBidirectionally({ query, key, value, added, scale, weigh }),
+    attendSelf: (query, { key, value }, layer) =>
+      attendBidirectionally({ query, key, value, added: added(layer), scale, weigh }),
   };
   let x = embedOutputTokens(weights, ids);
   for (let layer = 0; layer < config.decoderLayers; layer++) {

@@ -56,6 +56,12 @@ const files = {
     feed_forward_proj: "relu",
     tie_word_embeddings: true,
   },
+  umt5: {
+    ...common,
+    model_type: "umt5",
+    architectures: ["UMT5ForConditionalGeneration"],
+    tie_word_embeddings: false,
+  },
   mrt5: {
     ...common,
     model_type: "mrt5",

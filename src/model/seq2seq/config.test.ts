@@ -27,6 +27,36 @@ test("final states are scaled as scale_decoder_outputs says, else as tie_word_em
   }
 });
 
+test("umT5 does not scale where its file says false; every layer of it has a table of positions", () => {
+  const umt5 = (fields: object) => config({ model_type: "umt5", ...fields });
+  expect(umt5({}).outputScale).toBe(1 / 8);
+  expect(umt5({ tie_word_embeddings: false }).outputScale).toBe(1);
+  const layers = { num_layers: 2, num_decoder_layers: 3 };
+  const tables = (fields: object) =>
+    [...seq2seqParameterShapes(config(fields), false).keys()].filter((name) =>
+      name.includes("relative_attention_bias"),
+    );
+  const tableOf = (stack: string, layer: number) =>
+    `${stack}.block.${layer}.layer.0.SelfAttention.relative_attention_bias.weight`;
+  expect(tables({ model_type: "umt5", ...layers }).sort()).toEqual([
+    ...[0, 1, 2].map((layer) => tableOf("decoder", layer)),
+    ...[0, 1].map((layer) => tableOf("encoder", layer)),
+  ]);
+  expect(tables({ model_type: "mt5", ...layers }).sort()).toEqual([
+    tableOf("decoder", 0),
+    tableOf("encoder", 0),
+  ]);
+});
+
+test("buckets that leave none for far keys are refused", () => {
+  const buckets = (relative_attention_num_buckets: number, relative_attention_max_distance = 128) =>
+    config({ relative_attention_num_buckets, relative_attention_max_distance }).encoder
+      .relativeBias;
+  expect(buckets(32, 17)).toEqual({ buckets: 32, maxDistance: 17, everyLayer: false });
+  expect(() => buckets(32, 16)).toThrow(/relative_attention_max_distance is 16, .*above 16/);
+  expect(() => buckets(3)).toThrow(/relative_attention_num_buckets is 3, .*at least 4/);
+});
+
 test("keys that a file leaves out have the values of its own class", () => {
   const { encoder, decoderLayers } = config({ model_type: "mt5" });
   expect(encoder).toMatchObject({
@@ -37,6 +67,7 @@ test("keys that a file leaves out have the values of its own class", () => {
     gated: true,
   });
   expect(decoderLayers).toBe(8);
+  expect(config({ model_type: "umt5" }).encoder).toMatchObject({ vocabSize: 250112, gated: true });
   expect(config({}).encoder).toMatchObject({ vocabSize: 32128, activation: "relu", gated: false });
 });
 

@@ -1,10 +1,10 @@
-/** From a `config.json` of T5, mT5 or ByT5 to one plain description of encoder and decoder. */
+/** From a `config.json` of T5, mT5, umT5 or ByT5 to one plain description of encoder and decoder. */
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type DecoderConfig, decoderConfig, tokenIds } from "../decoder/config.ts";
 import { type Fields, flag, given, invalid, positive } from "../decoder/config-fields.ts";
 import { type EncoderConfig, encoderConfig } from "../encoder/config.ts";
-import { t5ContextLength, t5Families, t5Fields } from "../encoder/t5-config.ts";
+import { t5Buckets, t5ContextLength, t5Families, t5Fields } from "../encoder/t5-config.ts";
 
 /** The gate of MrT5, which deletes positions between two layers of the encoder (`model/mrt5`). */
 export interface DeleteGateConfig {
@@ -19,7 +19,7 @@ export interface DeleteGateConfig {
 
 /** Everything about an encoder-decoder that is not a weight. */
 export interface Seq2SeqConfig {
-  /** `t5`, `mt5` or `mrt5`. */
+  /** `t5`, `mt5`, `umt5` or `mrt5`. */
   readonly family: string;
   readonly encoder: EncoderConfig;
   /** Layers of the decoder. */
@@ -57,6 +57,7 @@ export function seq2seqConfig(file: ModelConfig): Seq2SeqConfig {
   }
   const fields = t5Fields(own);
   const encoder = encoderConfig(file);
+  t5Buckets(fields, 1);
   const layers = given(fields["num_decoder_layers"])
     ? positive(fields, "num_decoder_layers", Number.isSafeInteger)
     : encoder.layers.length;
@@ -78,7 +79,9 @@ export function seq2seqConfig(file: ModelConfig): Seq2SeqConfig {
 /**
  * Whether final states are scaled before the head, be that stored apart or not: T5 v1.0 does, v1.1 does not.
  * transformers from 5.0 on states it as `scale_decoder_outputs` and writes `tie_word_embeddings` true into every
- * file; older files say it by `tie_word_embeddings` alone. mT5 never scales.
+ * file; older files say it by `tie_word_embeddings` alone. mT5 never scales. umT5 does not where its file says
+ * `tie_word_embeddings: false`, as the published ones do and as the versions before 5.0 read it; from 5.0 on the library
+ * takes it for true, and divides the logits of the published models too.
  */
 function scalesOutputs(family: string, fields: Fields): boolean {
   if (family === "mt5") return false;

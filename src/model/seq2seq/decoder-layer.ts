@@ -18,10 +18,16 @@ import {
   softmaxOne,
   splitHeads,
 } from "../layers/bidirectional-attention.ts";
+import { onceByKey } from "../layers/layer-terms.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Seq2SeqConfig } from "./config.ts";
-import { seq2seqHead, seq2seqLayerNames, seq2seqNames } from "./decoder-names.ts";
+import {
+  seq2seqHead,
+  seq2seqLayerNames,
+  seq2seqNames,
+  seq2seqRelativeBias,
+} from "./decoder-names.ts";
 
 /** Keys and values of one attention, `[batch, heads, keys, headDim]`. */
 export interface KeyValue {
@@ -55,16 +61,18 @@ export function scoreWeights({ softmaxOne: isOne }: Seq2SeqConfig): (scores: Ten
   return isOne ? softmaxOne : (scores) => softmax(scores);
 }
 
-/** Scores of the decoder by the positions of queries and keys. */
+/** Scores of a layer of the decoder by the positions of queries and keys. */
 export function outputBias(
   config: Seq2SeqConfig,
   weights: DecoderWeights,
   queries: Tensor,
   keys: Tensor,
-): Tensor {
-  const table = weights.vector(weightOf(seq2seqNames.relativeBias));
+): (layer: number) => Tensor {
   const buckets = { ...config.encoder.relativeBias!, bidirectional: false };
-  return relativeBias(table, queries, keys, buckets);
+  return onceByKey(
+    (layer) => seq2seqRelativeBias(config, layer),
+    (name) => relativeBias(weights.vector(weightOf(name)), queries, keys, buckets),
+  );
 }
 
 /** Keys and values of the encoder's states `[batch, source, hiddenSize]` for one layer. */

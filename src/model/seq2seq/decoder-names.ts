@@ -1,5 +1,5 @@
 /** Names of the stored weights of a T5 decoder, and which of them are multiplied together. */
-import { encoderMatrixGroups, weightOf } from "../encoder/encoder-names.ts";
+import { encoderMatrixGroups, t5RelativeBias, weightOf } from "../encoder/encoder-names.ts";
 import type { Seq2SeqConfig } from "./config.ts";
 
 /** Names of the weights of one layer of the decoder, without `.weight`. */
@@ -38,10 +38,14 @@ export function seq2seqLayerNames(config: Seq2SeqConfig, index: number): Seq2Seq
 /** Names outside of the layers. */
 export const seq2seqNames = {
   tokens: "shared",
-  relativeBias: "decoder.block.0.layer.0.SelfAttention.relative_attention_bias",
   finalNorm: "decoder.final_layer_norm",
   head: "lm_head",
 } as const;
+
+/** The table of relative positions that a layer of the decoder reads, `[buckets, heads]`. */
+export function seq2seqRelativeBias({ encoder }: Seq2SeqConfig, layer: number): string {
+  return t5RelativeBias("decoder", encoder.relativeBias!.everyLayer ? layer : 0);
+}
 
 /** The stored matrix that gives logits: a head of its own where there is one, otherwise the embeddings. */
 export function seq2seqHead(has: (name: string) => boolean): string {

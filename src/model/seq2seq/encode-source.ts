@@ -1,18 +1,9 @@
 /** The encoder of an encoder-decoder, with the deletion of MrT5 where the checkpoint has a gate. */
-import {
-  add,
-  cast,
-  type Dimension,
-  multiply,
-  range,
-  reshape,
-  type Tensor,
-} from "../../tensor/index.ts";
-import { embedEncoderInput, encodeLayers } from "../encoder/encoder.ts";
+import { add, type Dimension, multiply, range, reshape, type Tensor } from "../../tensor/index.ts";
+import { embedEncoderInput, encodeLayers, encoderBias } from "../encoder/encoder.ts";
 import { paddingMask } from "../encoder/encoder-graph.ts";
 import type { EncoderContext } from "../encoder/encoder-layer.ts";
-import { encoderNames, weightOf } from "../encoder/encoder-names.ts";
-import { relativeBias } from "../layers/relative-bias.ts";
+import { sumsOf } from "../layers/layer-terms.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Seq2SeqConfig } from "./config.ts";
 import { scoreWeights } from "./decoder-layer.ts";
@@ -49,27 +40,24 @@ export interface Source {
   readonly gate: (GateOutput & { readonly kept: Kept }) | undefined;
 }
 
-/** Scores by relative positions of the encoder; with positions of a batch where some were deleted. */
-export function sourceBias(config: Seq2SeqConfig, weights: DecoderWeights, places: Tensor): Tensor {
-  const { encoder } = config;
-  const table = weights.table(weightOf(encoderNames(encoder).relativeBias));
-  const buckets = { ...encoder.relativeBias!, bidirectional: true };
-  return relativeBias(cast(table, "float32"), places, places, buckets);
-}
-
-/** The layers' context over scores that are the same in all layers. */
+/**
+ * The layers' context.
+ *
+ * @param term added to the scores of all layers
+ * @param places positions of the states, int32 `[time]`; `[batch, time]` where some were deleted
+ */
 export function sourceContext(
   config: Seq2SeqConfig,
   weights: DecoderWeights,
-  scores: Tensor,
+  term: Tensor,
+  places: Tensor,
 ): EncoderContext {
-  const parts = [scores];
   return {
     config: config.encoder,
     weights,
     rotationRows: undefined,
     rotations: [],
-    added: () => parts,
+    added: sumsOf(() => term, encoderBias(config.encoder, weights, places)),
     weigh: scoreWeights(config),
   };
 }
@@ -93,7 +81,7 @@ export function encodeSource(
   const [, time] = ids.shape as [Dimension, Dimension];
   const embeddings = embedEncoderInput(encoder, weights, { ids, positions: ids, types: ids });
   const mask = paddingMask(attended);
-  const whole = sourceContext(config, weights, add(mask, sourceBias(config, weights, range(time))));
+  const whole = sourceContext(config, weights, mask, range(time));
   if (!gate || !deletion) {
     return { states: encodeLayers(embeddings, whole), mask, gate: undefined };
   }
@@ -102,8 +90,7 @@ export function encodeSource(
   const kept = keepPositions(keptByGate(output.values, attended, deletion.threshold));
   const values = kept.take(output.values);
   const terms = add(paddingMask(kept.attended), columnTerm(multiply(values, deletion.soft)));
-  const scores = add(terms, sourceBias(config, weights, kept.positions));
-  const late = sourceContext(config, weights, scores);
+  const late = sourceContext(config, weights, terms, kept.positions);
   const states = encodeLayers(kept.take(early), late, gate.layer);
   return { states, mask: terms, gate: { ...output, kept } };
 }

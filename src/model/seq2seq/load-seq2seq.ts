@@ -26,7 +26,7 @@ export type LoadSeq2SeqOptions = Pick<
 >;
 
 /**
- * Opens an encoder-decoder (T5, mT5, ByT5, MrT5): a checkpoint folder, or a name on the hub (`owner/name`).
+ * Opens an encoder-decoder (T5, mT5, umT5, ByT5, MrT5): a checkpoint folder, or a name on the hub (`owner/name`).
  *
  * @example
  * await using model = await loadSeq2Seq("path/to/t5");

@@ -38,7 +38,7 @@ export interface OpenSeq2SeqOptions
 }
 
 /**
- * Opens an encoder-decoder (T5, mT5, ByT5, MrT5) from bytes in memory.
+ * Opens an encoder-decoder (T5, mT5, umT5, ByT5, MrT5) from bytes in memory.
  *
  * @throws JetonError `config-invalid`, `checkpoint-weights-missing`, `checkpoint-tensor-ambiguous`,
  *   `model-family-unknown`, `model-config-invalid`, `model-weights-missing`, `model-weights-shape`, and the codes of

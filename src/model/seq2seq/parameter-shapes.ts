@@ -2,7 +2,7 @@
 import { weightOf } from "../encoder/encoder-names.ts";
 import { encoderParameterShapes } from "../encoder/parameter-shapes.ts";
 import type { Seq2SeqConfig } from "./config.ts";
-import { seq2seqLayerNames, seq2seqNames } from "./decoder-names.ts";
+import { seq2seqLayerNames, seq2seqNames, seq2seqRelativeBias } from "./decoder-names.ts";
 import { deleteGateShapes } from "./delete-gate.ts";
 
 /**
@@ -27,11 +27,11 @@ export function seq2seqParameterShapes(
       shapes.set(weightOf(norm), [hiddenSize]);
     }
     matrix([...names.queryKeyValue, names.crossQuery, ...names.crossKeyValue], heads, hiddenSize);
+    matrix([seq2seqRelativeBias(config, index)], relativeBias!.buckets, numAttentionHeads);
     matrix([names.selfOutput, names.crossOutput], hiddenSize, heads);
     matrix(names.up, intermediateSize, hiddenSize);
     matrix([names.down], hiddenSize, intermediateSize);
   }
-  matrix([seq2seqNames.relativeBias], relativeBias!.buckets, numAttentionHeads);
   shapes.set(weightOf(seq2seqNames.finalNorm), [hiddenSize]);
   if (ownHead) matrix([seq2seqNames.head], encoder.vocabSize, hiddenSize);
   if (deleteGate) {

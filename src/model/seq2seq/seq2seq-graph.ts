@@ -27,6 +27,7 @@ import {
   stepParts,
   switchOf,
 } from "../decoder/step-outputs.ts";
+import { sumsOf } from "../layers/layer-terms.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import { decoderView, type Seq2SeqConfig } from "./config.ts";
 import {
@@ -163,9 +164,10 @@ function outputContext(
 ): Seq2SeqContext {
   const { attentionScale: scale } = config.encoder;
   const places = input["places"]!;
-  const bias = (keys: Tensor): Tensor => outputBias(config, weights, places, keys);
-  const onPast = add(bias(range("capacity")), input["mask.past"]!);
-  const onNew = add(bias(places), input["mask.new"]!);
+  const added = (keys: Tensor, mask: Tensor) =>
+    sumsOf(() => mask, outputBias(config, weights, places, keys));
+  const onPast = added(range("capacity"), input["mask.past"]!);
+  const onNew = added(places, input["mask.new"]!);
   const weigh = scoreWeights(config);
   return {
     config,
@@ -177,10 +179,10 @@ function outputContext(
     }),
     crossAdded: [input["cross.mask"]!],
     attendSelf(query, fresh, layer) {
-      const scores = (keys: Tensor, added: Tensor): Tensor =>
-        add(matmul(query, keys, { transposeB: true, alpha: scale }), added);
+      const scores = (keys: Tensor, terms: readonly Tensor[]): Tensor =>
+        terms.reduce(add, matmul(query, keys, { transposeB: true, alpha: scale }));
       const past = input[`past.${layer}.key`]!;
-      const all = concat([scores(past, onPast), scores(fresh.key, onNew)], -1);
+      const all = concat([scores(past, onPast(layer)), scores(fresh.key, onNew(layer))], -1);
       const parts = split(weigh(all), [past.shape[2]!, fresh.key.shape[2]!], -1);
       const values = input[`past.${layer}.value`]!;
       return add(matmul(parts[0]!, values), matmul(parts[1]!, fresh.value));

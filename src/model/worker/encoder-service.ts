@@ -21,6 +21,7 @@ import {
 import { encoderTables } from "../encoder/encoder-tables.ts";
 import { encoderHeads } from "../encoder/heads/heads.ts";
 import type { SentencePipeline } from "../encoder/sentence/sentence-modules.ts";
+import { rotationKey } from "../layers/rotation-tables.ts";
 import type { WeightFormat } from "../types.ts";
 import { type StoredShape, traceWeights } from "../weights/trace-weights.ts";
 
@@ -39,6 +40,8 @@ export interface EncoderStart {
 export interface EncoderBatch {
   readonly batch: number;
   readonly time: number;
+  /** Tokens of the longest text. */
+  readonly longest: number;
   /** `[batch, time]` each. */
   readonly ids: Int32Array;
   readonly positions: Int32Array;
@@ -96,8 +99,10 @@ class EncoderWorker implements EncoderService {
   readonly #session: Session;
   readonly #outputs: readonly EncoderOutput[];
   readonly #pools: number;
-  /** Tables of the longest batch so far; of a Monarch Mixer, of the last length. */
-  #tables: { readonly time: number; readonly feeds: Record<string, BoundValue> } | undefined;
+  /** Tables of the longest batch so far; of a Monarch Mixer, of the last length. Rotations may differ by `key`. */
+  #tables:
+    | { readonly time: number; readonly key: number; readonly feeds: Record<string, BoundValue> }
+    | undefined;
 
   constructor({ config, pipeline, tensors }: EncoderStart, session: Session) {
     this.#config = config;
@@ -122,7 +127,7 @@ class EncoderWorker implements EncoderService {
       types: numbers(input.types),
       attended: numbers(input.attended),
       ...(readsPresent(this.#config) && { present: numbers(input.present) }),
-      ...this.#tableFeeds(time),
+      ...this.#tableFeeds(time, input.longest),
       rows: bind("int32", rows, [rows.length]),
       "pool.weights": bind("float32", pooling.weights, [batch, pooling.max.length, time]),
       "pool.tokens": numbers(pooling.tokens),
@@ -150,19 +155,20 @@ class EncoderWorker implements EncoderService {
     };
   }
 
-  #tableFeeds(time: number): Record<string, BoundValue> {
-    const known = this.#tables;
+  #tableFeeds(time: number, longest: number): Record<string, BoundValue> {
+    const key = rotationKey(this.#config.ropes, longest);
+    const known = this.#tables?.key === key ? this.#tables : undefined;
     // Longer tables of convolutions would be right too, but sum in another order.
     const serves = this.#config.mixer ? known?.time === time : known && known.time >= time;
     if (known && serves) return known.feeds;
-    const values = Object.entries(encoderTables(this.#config, time));
+    const values = Object.entries(encoderTables(this.#config, time, longest));
     const feeds = Object.fromEntries(
       values.map(([name, { dtype, data, shape }]) => [
         name,
         this.#session.bind(dtype, data, shape),
       ]),
     );
-    this.#tables = { time, feeds };
+    this.#tables = { time, key, feeds };
     return feeds;
   }
 

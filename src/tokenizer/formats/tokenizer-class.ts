@@ -16,7 +16,7 @@ export function classNameOf(config: unknown): string | undefined {
 /** Classes by the `model_type` of a model's `config.json`, for folders whose files name none. */
 const classOfModel: ReadonlyMap<string, string> = new Map(
   Object.entries({
-    T5: ["t5", "mt5"],
+    T5: ["t5", "mt5", "umt5"],
     Albert: ["albert"],
     Camembert: ["camembert"],
     DebertaV2: ["deberta-v2"],

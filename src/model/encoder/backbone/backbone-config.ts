@@ -12,6 +12,7 @@ import {
 } from "../../decoder/config.ts";
 import { type Fields, invalid } from "../../decoder/config-fields.ts";
 import { textFamilies } from "../../decoder/family-defaults.ts";
+import { ropeFrequencies } from "../../layers/rope.ts";
 import type { EncoderConfig } from "../config.ts";
 import type { Labels } from "../tasks/encoder-task.ts";
 
@@ -106,12 +107,8 @@ export function backboneEncoderConfig(
   };
 }
 
-/** What would make a text's vector depend on others, or reads texts in a way of its own. */
-function checkBackbone({ ropes, landmark }: DecoderConfig): void {
+/** What reads texts in a way of its own, and rotations that lack a number. */
+function checkBackbone({ landmark, ropes, contextLength }: DecoderConfig): void {
   if (landmark) throw invalid("mem_freq", landmark, "no landmarks in a model that makes vectors");
-  const scaled = ropes.find(({ kind }) => kind === "dynamic" || kind === "longrope");
-  if (!scaled) return;
-  const expected =
-    "one that does not depend on the length, in a model that makes vectors: texts of a batch have one";
-  throw invalid("rope_scaling", scaled.kind, expected);
+  for (const rope of ropes) for (const length of [1, contextLength]) ropeFrequencies(rope, length);
 }

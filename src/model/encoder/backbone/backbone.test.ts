@@ -108,6 +108,19 @@ const cosine = (a: Float32Array, b: Float32Array): number => {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 };
 
+const dynamicRope = {
+  max_position_embeddings: 20,
+  rope_scaling: { rope_type: "dynamic", factor: 2 },
+};
+const longRope = {
+  max_position_embeddings: 64,
+  rope_scaling: {
+    rope_type: "longrope",
+    ...{ original_max_position_embeddings: 20, factor: 3.2 },
+    short_factor: [1, 1.1, 1.2, 1.3],
+    long_factor: [1.5, 2, 2.5, 3],
+  },
+};
 const cases: readonly (readonly [string, Record<string, unknown>, Sees])[] = [
   ["qwen3, as Qwen3-Embedding", configOf(qwen3), causal],
   [
@@ -130,6 +143,10 @@ const cases: readonly (readonly [string, Record<string, unknown>, Sees])[] = [
     halved,
   ],
   ["gemma3, causal", configOf(gemma3), causal],
+  // The library turns all texts of a batch as the longest one: here each is as it is alone there.
+  ["llama, dynamic: two of the texts are short", configOf(llama, dynamicRope), causal],
+  ["qwen2 from both sides, dynamic", configOf(qwen2, { ...dynamicRope, is_causal: false }), both],
+  ["mistral, longrope", configOf(mistral, longRope), causal],
   ["gemma3, is_causal", configOf(gemma3, { is_causal: false }), both],
 ];
 
@@ -320,8 +337,11 @@ describe("folders", () => {
   test.each([
     // Gemma2Attention reads the key, and its mask does not: what it computes depends on padding.
     [configOf(gemma2, { use_bidirectional_attention: true }), "use_bidirectional_attention"],
-    [configOf(llama, { rope_scaling: { rope_type: "dynamic", factor: 2 } }), "rope_scaling"],
     [configOf(qwen2, { is_causal: "no" }), "is_causal"],
+    [
+      configOf(mistral, { rope_scaling: { ...longRope.rope_scaling, long_factor: [1, 2] } }),
+      "long_factor must list 4",
+    ],
   ])("%#: what a config.json may not say", async (config, key) => {
     const { folder } = await writeFolder(config);
     await expect(loadEncoder(folder, options)).rejects.toMatchObject({

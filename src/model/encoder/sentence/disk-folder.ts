@@ -29,5 +29,9 @@ export function diskFolder(folder: string): FolderFiles {
       await using file = await openSafetensors(join(folder, path));
       return new Map(file.tensors);
     },
+    async float32(path, name) {
+      await using file = await openSafetensors(join(folder, path));
+      return file.readFloat32(name);
+    },
   };
 }

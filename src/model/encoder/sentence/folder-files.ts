@@ -9,6 +9,8 @@ export interface FolderFiles {
   json(path: string): Promise<JsonValue | undefined>;
   /** Tensors of a safetensors file, by their names there. */
   tensors(path: string): Promise<ReadonlyMap<string, TensorEntry>>;
+  /** One of them as single precision, by its name there. @throws JetonError those of `TensorReader.readFloat32` */
+  float32(path: string, name: string): Promise<Float32Array>;
 }
 
 /** A path below a folder; empty: the model's own. */

@@ -1,4 +1,5 @@
 /** From the states of a text's tokens to one vector: the poolings of sentence-transformers. */
+import type { JsonObject, JsonValue } from "../../../checkpoint/json.ts";
 import { JetonError } from "../../../core/index.ts";
 
 /** A way to pool, as sentence-transformers names them. */
@@ -89,4 +90,21 @@ export function writePoolingWeights(
       for (let place = skipped; place < length; place++) target[place] = (place + 1) / total;
     }
   }
+}
+
+/** `pooling_mode_…` flags in their fixed order, or the list that newer files write, in its own. */
+export function pooledModes(config: JsonObject): PoolingMode[] {
+  const listed: JsonValue | undefined = config["pooling_mode"];
+  if (typeof listed === "string") return checkPoolings(listed.split("+"));
+  if (Array.isArray(listed)) return checkPoolingNames(listed.map(String));
+  const flags: Readonly<Record<string, PoolingMode>> = {
+    pooling_mode_cls_token: "cls",
+    pooling_mode_max_tokens: "max",
+    pooling_mode_mean_tokens: "mean",
+    pooling_mode_mean_sqrt_len_tokens: "mean_sqrt_len_tokens",
+    pooling_mode_weightedmean_tokens: "weightedmean",
+    pooling_mode_lasttoken: "lasttoken",
+  };
+  const modes = Object.entries(flags).filter(([flag]) => config[flag] === true);
+  return modes.length > 0 ? checkPoolings(modes.map(([, mode]) => mode)) : ["mean"];
 }

@@ -35,7 +35,7 @@ import {
   stanfordLateInteraction,
   xtrLateInteraction,
 } from "./late-settings.ts";
-import { checkPoolingNames, checkPoolings, type PoolingMode } from "./pooling.ts";
+import { type PoolingMode, pooledModes } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
 import { readSparsePooling, type SparsePooling } from "./sparse-pooling.ts";
 import {
@@ -78,9 +78,9 @@ export async function readSentenceFolder(
   const own = isStatic ? {} : await transformerSettings(files, transformer?.path ?? "");
   const checkpoint = pathOf(transformer?.path ?? "", "config.json");
   checkTransformerSettings(own, await optionalJson(files, checkpoint));
-  const reader = new ModuleReader(files);
+  const reader = new ModuleReader(files, isStatic);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
-  if (isStatic) checkStaticModules(behind);
+  if (config.static) checkStaticModules(config.static, behind);
   for (const entry of behind) await reader.read(entry);
   const uncounted = transformer ? uncountedTokens(transformer) : 0;
   const longest = isStatic
@@ -303,6 +303,8 @@ async function moduleConfig(files: FolderFiles, folder: string): Promise<JsonObj
 /** Reads the modules behind the encoder, one after the other. */
 class ModuleReader {
   readonly #files: FolderFiles;
+  /** Whether tokens have no states. */
+  readonly #isStatic: boolean;
   readonly tensors: Map<string, TensorEntry> = new Map();
   /** Modules behind the pooling, or of the states of tokens where nothing is pooled. */
   readonly after: VectorModule[] = [];
@@ -317,8 +319,9 @@ class ModuleReader {
   /** Settings of a `MultiVectorMask`, which says what tokens give vectors. */
   mask: JsonObject | undefined;
 
-  constructor(files: FolderFiles) {
+  constructor(files: FolderFiles, isStatic: boolean) {
     this.#files = files;
+    this.#isStatic = isStatic;
   }
 
   async read({ kind, path, type }: ModuleEntry): Promise<void> {
@@ -374,7 +377,10 @@ class ModuleReader {
     }
     if (output !== input) throw moduleError(file, "module_output_name", output, String(input));
     const ofTokens = input !== features[0];
-    if (ofTokens && this.poolings !== undefined) return;
+    if (ofTokens && this.#isStatic && module.kind !== "normalize") {
+      throw moduleError(file, "module_input_name", input, `${features[0]} behind StaticEmbedding`);
+    }
+    if (ofTokens && (this.poolings !== undefined || this.#isStatic)) return;
     if (ofTokens) this.#ofTokens.add(module);
     this.after.push(module);
   }
@@ -416,23 +422,6 @@ class ModuleReader {
     }
     return `${path}.${layer}`;
   }
-}
-
-/** `pooling_mode_…` flags in their fixed order, or the list that newer files write, in its own. */
-function pooledModes(config: JsonObject): PoolingMode[] {
-  const listed: JsonValue | undefined = config["pooling_mode"];
-  if (typeof listed === "string") return checkPoolings(listed.split("+"));
-  if (Array.isArray(listed)) return checkPoolingNames(listed.map(String));
-  const flags: Readonly<Record<string, PoolingMode>> = {
-    pooling_mode_cls_token: "cls",
-    pooling_mode_max_tokens: "max",
-    pooling_mode_mean_tokens: "mean",
-    pooling_mode_mean_sqrt_len_tokens: "mean_sqrt_len_tokens",
-    pooling_mode_weightedmean_tokens: "weightedmean",
-    pooling_mode_lasttoken: "lasttoken",
-  };
-  const modes = Object.entries(flags).filter(([flag]) => config[flag] === true);
-  return modes.length > 0 ? checkPoolings(modes.map(([, mode]) => mode)) : ["mean"];
 }
 
 function moduleActivation(path: string, name: JsonValue | undefined): Activation {

@@ -8,6 +8,7 @@ import { readSentenceFolder } from "../sentence/sentence-folder.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "../types.ts";
 import { staticEncoderConfig, staticModules, staticTensors } from "./static-config.ts";
 import { StaticEncoder } from "./static-encoder.ts";
+import { readStaticSteps } from "./static-modules.ts";
 import { readStaticTable } from "./static-table.ts";
 
 /** Where a static model comes from. */
@@ -50,11 +51,13 @@ export async function openStatic(
     tokenizer,
     shape: () => undefined,
   });
+  const modules = staticModules(file, sentence.modules);
+  const steps = await readStaticSteps(files, modules, config.hiddenSize);
   const table = await readStaticTable(checkpoint, { ...own, dtype: entry.dtype }, format, options);
   return new StaticEncoder({
-    ...{ name, folder, tokenizer, config, format, table },
+    ...{ name, folder, tokenizer, config, format, table, steps },
     checkpoint: { config: file, tensors, files: checkpoint.files },
     contextLength: config.contextLength,
-    sentence: { ...sentence, modules: staticModules(file, sentence.modules) },
+    sentence: { ...sentence, modules },
   });
 }

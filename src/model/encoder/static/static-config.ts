@@ -177,17 +177,24 @@ function medianLength(tokenizer: Tokenizer): number {
   );
 }
 
+/** Modules that sentence-transformers lets stand behind a table of vectors: those that read vectors of texts. */
+const staticModuleKinds = ["Dense", "LayerNorm", "Normalize", "Dropout"] as const;
+
 /**
  * Checks what stands behind a static model in `modules.json`.
  *
- * @throws JetonError `encoder-module-unknown` for anything but `Normalize` and `Dropout`
+ * @throws JetonError `encoder-module-unknown` for a module that reads no vectors of texts, and behind model2vec, whose
+ *   library would leave it out, for one with weights
  */
-export function checkStaticModules(behind: readonly ModuleEntry[]): void {
-  const other = behind.find(({ kind }) => kind !== "Normalize" && kind !== "Dropout");
+export function checkStaticModules({ layout }: StaticConfig, behind: readonly ModuleEntry[]): void {
+  const isOwn = layout === model2vecType;
+  const known: readonly string[] = isOwn ? staticModuleKinds.slice(2) : staticModuleKinds;
+  const other = behind.find(({ kind }) => !known.includes(kind));
   if (other === undefined) return;
   const { type, path } = other;
+  const first = isOwn ? "a table of model2vec" : "a StaticEmbedding";
   throw new JetonError(
-    `modules.json: ${JSON.stringify(type)} stands behind a StaticEmbedding, expected Normalize, Dropout or nothing`,
+    `modules.json: ${JSON.stringify(type)} stands behind ${first}, expected ${known.join(", ")} or nothing`,
     { code: "encoder-module-unknown", details: { type, path } },
   );
 }

@@ -1,9 +1,10 @@
 /** A loaded static model: vectors of texts as means of rows, on the calling thread. */
 import { JetonError } from "../../../core/index.ts";
 import type { TextResults } from "../batch-scheduler.ts";
+import { moduleWidth } from "../sentence/sentence-modules.ts";
 import { checkIndices, checkLength } from "../tasks/check-request.ts";
-import { toLengthOne } from "../tasks/embed.ts";
 import type { EncoderRequest, LoadedEncoder } from "../types.ts";
+import type { VectorStep } from "./static-modules.ts";
 import { meanOfRows, type StaticTable } from "./static-table.ts";
 
 /** What a `StaticEncoder` is made of. */
@@ -20,6 +21,8 @@ export interface StaticEncoderParts
     | "sentence"
   > {
   readonly table: StaticTable;
+  /** What stands behind the mean, in its order. */
+  readonly steps: readonly VectorStep[];
 }
 
 /** `LoadedEncoder` of a static model. */
@@ -36,6 +39,7 @@ export class StaticEncoder implements LoadedEncoder {
   readonly sentence: LoadedEncoder["sentence"];
   readonly heads: LoadedEncoder["heads"] = [];
   #table: StaticTable | undefined;
+  readonly #steps: readonly VectorStep[];
   readonly #closeListeners: (() => void | Promise<void>)[] = [];
   #closing: Promise<void> | undefined;
 
@@ -49,11 +53,12 @@ export class StaticEncoder implements LoadedEncoder {
     this.contextLength = parts.contextLength;
     this.sentence = parts.sentence;
     this.#table = parts.table;
+    this.#steps = parts.steps;
   }
 
   get embeddingSize(): number {
-    const { hiddenSize } = this.config;
-    return Math.min(hiddenSize, this.sentence.dimensions ?? hiddenSize);
+    const width = moduleWidth(this.sentence.modules, this.config.hiddenSize);
+    return Math.min(width, this.sentence.dimensions ?? width);
   }
 
   async run(
@@ -67,8 +72,7 @@ export class StaticEncoder implements LoadedEncoder {
     }
     this.#check(request);
     const mean = meanOfRows(table, request.ids, request.skipped);
-    const isUnit = this.sentence.modules.some(({ kind }) => kind === "normalize");
-    const data = isUnit ? toLengthOne(mean) : mean;
+    const data = this.#steps.reduce((vector, step) => step(vector), mean);
     return { embedding: { shape: [data.length], data } };
   }
 

@@ -1,99 +1,53 @@
 /** Static models: folders of both layouts, beside means that the test computes itself from the numbers it wrote. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fetchEncoder } from "../../../browser.ts";
-import { narrowToFloat16, writeSafetensors } from "../../../checkpoint/index.ts";
+import { narrowToFloat16 } from "../../../checkpoint/index.ts";
 import { createRandom, nextTask } from "../../../core/index.ts";
-import {
-  createTokenizer,
-  saveTokenizer,
-  type Tokenizer,
-  trainTokenizer,
-} from "../../../tokenizer/index.ts";
+import { createTokenizer, type Tokenizer } from "../../../tokenizer/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { openModel } from "../../open-folder.ts";
-import { loadEncoder } from "../load-encoder.ts";
 import { openEncoder } from "../open-encoder.ts";
 import { embedSparse } from "../sentence/embed-sparse.ts";
 import { classify } from "../tasks/classify.ts";
 import { embed, embedCounted, embedTokens } from "../tasks/embed.ts";
 import { rerank } from "../tasks/rerank.ts";
-import type { LoadEncoderOptions, LoadedEncoder } from "../types.ts";
+import {
+  expectNear,
+  line,
+  meanOf,
+  model2vec,
+  open,
+  plainIds,
+  randomRows,
+  type StaticTensor,
+  table,
+  trainStaticTokenizer,
+  unit,
+  width,
+  writeStaticFolder,
+} from "../testing/static-folders.ts";
 
-const width = 70;
 const root = mkdtempSync(join(tmpdir(), "jeton-static-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-let trained: Awaited<ReturnType<typeof trainTokenizer>>;
+let trained: Awaited<ReturnType<typeof trainStaticTokenizer>>;
 let tokenizer: Tokenizer;
 let unknown: number;
 beforeAll(async () => {
-  const texts = ["a rose is a rose. king queen castle where is the king ?"];
-  trained = await trainTokenizer({ kind: "wordpiece", texts, vocabSize: 60 });
+  trained = await trainStaticTokenizer();
   tokenizer = createTokenizer(trained.json);
   unknown = tokenizer.unkTokenId!;
 });
-
-type Tensor = Parameters<typeof writeSafetensors>[1] extends Iterable<infer One> ? One : never;
-
-/** Multiples of 1/16, which every type of floats holds as they are. */
-function randomRows(rows: number, seed = 1): Float32Array {
-  const random = createRandom(seed, "rows");
-  return Float32Array.from({ length: rows * width }, () => Math.round(16 * random.normal()) / 16);
-}
-
-const table = (name: string, data: Float32Array): Tensor => ({
-  ...{ name, dtype: "F32", shape: [data.length / width, width], data },
-});
-
-let made = 0;
-async function writeFolder(
-  tensors: readonly Tensor[],
+const idsOf = (text: string): number[] => plainIds(tokenizer, text);
+const writeFolder = (
+  tensors: readonly StaticTensor[],
   files: Readonly<Record<string, unknown>>,
-  below = "",
-): Promise<string> {
-  const folder = join(root, String(made++));
-  mkdirSync(join(folder, below), { recursive: true });
-  await saveTokenizer(join(folder, below), trained);
-  await writeSafetensors(join(folder, below, "model.safetensors"), [...tensors]);
-  for (const [path, value] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), JSON.stringify(value));
-  }
-  return folder;
-}
-
-const line = (kind: string, path: string) => ({
-  path,
-  type: `sentence_transformers.models.${kind}`,
-});
+  below?: string,
+): Promise<string> => writeStaticFolder(root, trained, tensors, files, below);
 const plain = { "modules.json": [line("StaticEmbedding", "")] };
-const model2vec = { "config.json": { model_type: "model2vec", hidden_dim: width } };
-
-const open = (folder: string, options: LoadEncoderOptions = {}): Promise<LoadedEncoder> =>
-  loadEncoder(folder, { format: "f32", ...options });
-
-/** The mean of rows, by hand. */
-function meanOf(rows: Float32Array, ids: Iterable<number>): number[] {
-  const own = [...ids].map((id) => rows.subarray(id * width, (id + 1) * width));
-  return Array.from({ length: width }, (_, column) => {
-    const sum = own.reduce((total, row) => total + row[column]!, 0);
-    return own.length === 0 ? 0 : sum / own.length;
-  });
-}
-const unit = (row: readonly number[]): number[] =>
-  row.map((value) => value / (Math.hypot(...row) || 1));
-const idsOf = (text: string): number[] => [
-  ...tokenizer.encodeIds(text, { addSpecialTokens: false, applyLimits: false }),
-];
-
-function expectNear(found: Float32Array | undefined, expected: readonly number[]): void {
-  expect(found).toHaveLength(expected.length);
-  for (const [at, value] of expected.entries())
-    expect(found![at]).toBeCloseTo(Math.fround(value), 6);
-}
 
 const long = "where is the king ? ".repeat(300);
 const texts = ["Where is the King?", "", "a rose ☃ Ωmega", long];
@@ -147,7 +101,6 @@ describe("StaticEmbedding of sentence-transformers", () => {
   });
 
   test.each([
-    ["Dense", "encoder-module-unknown"],
     ["Pooling", "encoder-module-unknown"],
     ["WordWeights", "encoder-module-unknown"],
   ])("%s behind it is refused", async (kind, code) => {
@@ -193,7 +146,7 @@ describe("model2vec", () => {
     const count = tokenizer.vocabSize;
     const weights = Float32Array.from({ length: count }, (_, id) => (id % 8) / 4);
     const mapping = BigInt64Array.from({ length: count }, (_, id) => BigInt((5 * id) % 9));
-    const tensors: Tensor[] = [
+    const tensors: StaticTensor[] = [
       table("embeddings", rows),
       { name: "weights", dtype: "F32", shape: [count], data: weights },
       { name: "mapping", dtype: "I64", shape: [count], data: mapping },
@@ -241,7 +194,7 @@ describe("formats and types", () => {
     const halves = new Uint16Array(rows.length);
     narrowToFloat16(rows, halves);
     const tensor = table("embedding.weight", rows);
-    const half: Tensor = { ...tensor, dtype: "F16", data: halves };
+    const half: StaticTensor = { ...tensor, dtype: "F16", data: halves };
     const folder = await writeFolder([half], plain);
     const expected = meanOf(rows, idsOf("where is the king"));
     await using exact = await open(folder);
@@ -261,7 +214,7 @@ describe("formats and types", () => {
       Math.round(40 * random.normal()),
     );
     const shape = [tokenizer.vocabSize, width];
-    const tensor: Tensor = { name: "embeddings", dtype: "I8", shape, data };
+    const tensor: StaticTensor = { name: "embeddings", dtype: "I8", shape, data };
     const folder = await writeFolder([tensor], model2vec);
     const expected = meanOf(Float32Array.from(data), idsOf("a rose is a rose"));
     for (const format of ["f32", "int8"] as const) {
