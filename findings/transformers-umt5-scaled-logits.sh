@@ -11,12 +11,12 @@ python/bin/pip install --quiet --disable-pip-version-check --no-compile \
 echo "version:   transformers 5.18.0, torch 2.13.0"
 cat <<'TEXT'
 behaviour: Expected: a umT5 whose config.json says tie_word_embeddings: false has its own head, which multiplies the final
-           states as they are. The published models (google/umt5-*) say so, and versions before 5.0 computed it.
+           states as they are.
            Happens: the configuration drops the key and says true, and the model then divides the final states by the root
            of d_model before the head of its own, which is right only for a head that is the table of embeddings. mT5, of
            the same form, is not divided.
-           Hurt: who samples from a published umT5, or reads its probabilities and losses: they are those of a temperature
-           of 23 (small) to 64 (XXL). Greedy outputs are the same.
+           Hurt: who samples from such a umT5, or reads its probabilities and losses: they are those of a temperature
+           of the root of d_model (23 at 512, 64 at 4096). Greedy outputs are the same.
 output:
 TEXT
 
