@@ -184,7 +184,7 @@ Made by \`scripts/jeton-nano/prepare.ts\`.
 JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
 scripts/jeton-nano/train.sh OUT
 JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts ON --composed
-scripts/jeton-nano/continue.sh ON
+scripts/jeton-nano/continue.sh ON OUT
 \`\`\`
 
 ${training.stages.map((line) => `- ${line}`).join("\n")}

@@ -116,7 +116,7 @@ describe("context policies", () => {
 test("routing: experts and weights are those of a pass over the text", async () => {
   const folder = mkdtempSync(join(tmpdir(), "jeton-lens-experts-"));
   const tokenizer = join(bundledModel, "tokenizer.json");
-  createRandomCheckpoint(folder, { family: "qwen2-moe", seed: 6, vocabulary: 4096, tokenizer });
+  createRandomCheckpoint(folder, { family: "qwen2-moe", seed: 6, vocabulary: 4099, tokenizer });
   const sparse = await loadModel(folder, {
     ...{ format: "f32", inline: true, threads: 1 },
     onWarning() {},

@@ -15,7 +15,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 type Json = Record<string, unknown>;
 
-/** What a copy of jeton-nano with other fields says (its own: BOS none, EOS 1, vocabulary 4096). */
+/** What a copy of jeton-nano with other fields says (its own: BOS none, EOS 1, vocabulary 4099). */
 async function open(
   files: { config?: Json; generation?: Json; tokenizer?: Json },
   text = "",
@@ -88,10 +88,10 @@ test("a token that stands only in added_tokens_decoder is one id, and may end te
     normalized: false,
     special: true,
   };
-  const tokenizer = { added_tokens_decoder: { 4096: added }, eos_token: "<|im_end|>" };
+  const tokenizer = { added_tokens_decoder: { 4099: added }, eos_token: "<|im_end|>" };
   const { eos, ids, warnings } = await open({ tokenizer }, "hi<|im_end|>");
-  expect(ids).toEqual([75, 76, 4096]);
-  expect(eos).toEqual([1, 4096]);
+  expect(ids).toEqual([75, 76, 4099]);
+  expect(eos).toEqual([1, 4099]);
   expect(warnings.map(({ code }) => code)).toEqual([
     "model-eos-disagrees",
     "model-vocabulary-disagrees",

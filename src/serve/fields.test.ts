@@ -30,7 +30,7 @@ const completionCases: Readonly<Record<string, Case>> = {
     for (const form of [ids, [prompt], [ids, ids], [prompt, prompt]]) {
       for (const same of (await endpoint.ask({ prompt: form })).texts) expect(same).toBe(text);
     }
-    await endpoint.refuses({ prompt: [4096] }, "prompt", "invalid_value");
+    await endpoint.refuses({ prompt: [4099] }, "prompt", "invalid_value");
   },
   n: severalChoices,
   async best_of(endpoint) {
@@ -61,7 +61,16 @@ const completionCases: Readonly<Record<string, Case>> = {
     const { document, promptTokens } = await endpoint.ask({ prompt_logprobs: 1, stream: false });
     expect(document.choices[0].prompt_logprobs).toHaveLength(promptTokens);
   },
-  suffix: (endpoint) => endpoint.refuses({ suffix: "." }, "suffix"),
+  async suffix(endpoint) {
+    // The tokens of the fill-in-the-middle prompt, and those of the suffix.
+    const suffix = " of the East.";
+    const filled = await endpoint.ask({ suffix });
+    const plain = await endpoint.ask({});
+    const { tokenizer } = nano.model;
+    const more = tokenizer.encodeIds(suffix, { addSpecialTokens: false }).length;
+    expect(filled.promptTokens).toBeGreaterThanOrEqual(plain.promptTokens + more + 2);
+    expect(filled.texts).not.toEqual(plain.texts);
+  },
   async add_special_tokens(endpoint) {
     const bare = await endpoint.ask({ add_special_tokens: false });
     const { tokenizer } = nano.model;

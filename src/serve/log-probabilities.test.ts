@@ -54,7 +54,7 @@ describe.each(generationKinds)("%s", (kind) => {
     const options = { greedy: true, maxTokens: 4 };
     for await (const token of generate(nano.model, ids, options)) tokens.push(token);
     const expected = tokens.map(({ id, logProbability }) => [
-      nano.model.tokenizer.idToToken(id)!.replace("▁", " ").replace("Ġ", " "),
+      nano.model.tokenizer.decode([id]),
       logProbability,
     ]);
     const ending = { stop_token_ids: [tokens[3]!.id] };

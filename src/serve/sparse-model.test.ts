@@ -18,7 +18,7 @@ beforeAll(async () => {
   createRandomCheckpoint(root, {
     family: "olmoe",
     seed: 6,
-    vocabulary: 4096,
+    vocabulary: 4099,
     layers: 2,
     tokenizer,
   });

@@ -41,7 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const makeModel = (name: string, family: string, seed = 3): string => {
   const source = join(folder, name);
   const tokenizer = join(bundledModel, "tokenizer.json");
-  createRandomCheckpoint(source, { family, seed, layers: 2, vocabulary: 4096, tokenizer });
+  createRandomCheckpoint(source, { family, seed, layers: 2, vocabulary: 4099, tokenizer });
   return source;
 };
 const open = (source: string): Promise<LoadedModel> => loadModel(source, quiet);

@@ -106,7 +106,7 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     );
 
   const nano = "/bundled/jeton-nano";
-  const prompt = "The emperor";
+  const prompt = "The emperors of the East";
   let expected: { promptIds: number[]; ids: readonly number[]; text: string };
   beforeAll(async () => {
     await using model = await loadModel(bundledModel, { format: "f32", slots: 1 });
@@ -199,7 +199,7 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
 
   test("a second visit to a sharded checkpoint asks for no shard that was kept, nor for its index", async () => {
     const tokenizer = join(bundledModel, "tokenizer.json");
-    const options = { family: "llama", seed: 4, vocabulary: 4096, shards: 3, tokenizer };
+    const options = { family: "llama", seed: 4, vocabulary: 4099, shards: 3, tokenizer };
     createRandomCheckpoint(join(written, "sharded"), options);
     // The special tokens of the tokenizer, so that nothing is warned of.
     const configFile = join(written, "sharded", "config.json");

@@ -10,7 +10,7 @@ export const command: Command = defineCommand({
   summary: "write the text between a prefix and a suffix",
   description:
     "Writes what stands between two texts, byte by byte, so that the prefix may end anywhere. A model with " +
-    "fill-in-the-middle tokens is asked in its own form. A model without them, such as the bundled one, " +
+    "fill-in-the-middle tokens is asked in its own form. A model without them " +
     "has seen no such documents: continuations of the prefix are compared by how probable they make the suffix.",
   positionals: [
     { name: "prefix", required: true },

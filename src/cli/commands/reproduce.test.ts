@@ -103,7 +103,7 @@ describe("jeton reproduce", () => {
 
   test("says on standard error what is remembered, and records only what is measured now", async () => {
     expect((await run("dyspec")).stderr).toBe("");
-    const remembered = /^dyspec: apples is remembered from 2\d{3}-\S+ \(same code\)/;
+    const remembered = /^dyspec: apples is remembered from 2\d{3}-\S+ \(same code and models\)/;
     expect((await run("dyspec")).stderr).toMatch(remembered);
     expect((await run("dyspec", "--quiet", "--json")).stderr).toMatch(remembered);
     vi.spyOn(process, "cwd").mockReturnValue(folder);

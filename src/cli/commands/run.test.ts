@@ -303,8 +303,18 @@ describe.skipIf(tiny.skip)("the tiny model of the data folder", () => {
 
 describe.each(testModels("models/tinystories-260k"))("$name", ({ folder }) => {
   test("score and run agree on the probabilities of the same tokens", async () => {
-    const written = await run(folder, "--greedy", "--max-tokens", "60", "--logprobs", "");
-    const { stdout } = await runCommand(["score", "--model", folder, "--json", written.text]);
+    const prompt = "The emperor";
+    const written = await run(
+      folder,
+      "--greedy",
+      "--max-tokens",
+      "60",
+      "--logprobs",
+      "--raw",
+      prompt,
+    );
+    const scored = ["score", "--model", folder, "--json", "--prefix", prompt, written.text];
+    const { stdout } = await runCommand(scored);
     const { tokens } = JSON.parse(stdout) as { tokens: { id: number; logProbability: number }[] };
     // The text may be cut into other tokens than those that were generated: compare up to there.
     const ids = written.ids;

@@ -314,6 +314,10 @@ describe("train lm", { timeout: 240_000 }, () => {
     expect(await codeOf(...short)).toEqual([1, "train-run-missing"]);
     expect(await codeOf("train", "--out", out)).toEqual([2, "command-missing"]);
     expect(existsSync(join(root, "nowhere"))).toBe(false);
+    expect(await codeOf("train", "lm", "--resume", "--out", out, "--allow-special")).toEqual([
+      2,
+      "option-misplaced",
+    ]);
     expect(await codeOf("train", "lm", "--resume", "--out", out, "--batch", "8")).toEqual([
       1,
       "train-configuration-changed",

@@ -92,6 +92,10 @@ export const trainingOptions = {
     value: "NAME[@SHARE]",
     help: "text or JSON lines, also .gz: a file, a folder, a pattern such as 'prose/**/*.txt', or data:NAME of the data registry; SHARE is its weight among the training sequences (default 1)",
   },
+  allowSpecial: {
+    kind: "flag",
+    help: "special tokens that the texts of --corpus spell, such as those of fill-in-the-middle, are these tokens; by default they are text",
+  },
   heldOut: { kind: "list", value: "NAME", help: "held-out text for evaluation only" },
   steps: stepOptions.steps as typeof stepOptions.steps,
   batch: { kind: "integer", value: "N", min: 1, help: "sequences per step; default: 16" },
@@ -200,9 +204,14 @@ export async function readTrainingOptions(given: TrainValues): Promise<TrainLang
       ? await readKnownRun(() => readRunOptions(folder), values.corpus.length > 0)
       : undefined;
   const { corpus, heldOut } = values;
+  if (corpus.length === 0) refuseMisplaced(values, ["allowSpecial"], "needs --corpus");
+  const special = values.allowSpecial ? ({ allowedSpecial: "all" } as const) : {};
   const tokenizer =
     values.tokenizer ?? known?.tokenizer ?? initialWeights ?? defaultTokenizer(values.architecture);
-  const corpora = corpus.length > 0 ? corpus.map(readCorpus) : known?.corpora;
+  const corpora =
+    corpus.length > 0
+      ? corpus.map((name) => ({ ...readCorpus(name), ...special }))
+      : known?.corpora;
   const steps = values.steps ?? known?.steps;
   const config = (await readConfigFile(values)) ?? known?.config;
   if (

@@ -1,5 +1,8 @@
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { bundledModelFolder } from "../../checkpoint/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { codeOf } from "../../testing/code-of.ts";
 import { fillMiddle } from "../exact-byte-probabilities/fill-middle.ts";
@@ -11,6 +14,7 @@ import {
 import { resolveSampling } from "../sampling/options.ts";
 import { score } from "../score.ts";
 import { scoreContinuations } from "../score-continuations.ts";
+import { removeFillTokens } from "../testing/remove-fill-tokens.ts";
 import { type ByteDistribution, byteOutcomes, endOutcome } from "./byte-distribution.ts";
 import { createByteEnsemble } from "./byte-ensemble.ts";
 import { createByteTrie } from "./byte-trie.ts";
@@ -157,7 +161,7 @@ describe("generation", () => {
 describe("jeton-nano", () => {
   let model: LoadedModel;
   beforeAll(async () => {
-    const folder = fileURLToPath(new URL("../../../models/jeton-nano", import.meta.url));
+    const folder = bundledModelFolder("jeton-nano");
     model = await loadModel(folder, { exact: false });
   });
   afterAll(() => model.close());
@@ -260,8 +264,24 @@ describe("jeton-nano", () => {
     expect(await codeOf(() => unknown.next())).toBe("generate-option-unknown");
   });
 
+  test("fill-in-the-middle by the model's own tokens", async () => {
+    const options = { greedy: true, maxBytes: 40 } as const;
+    const filled = await fillMiddle(model, "the emperor and the ", " of Rome were", options);
+    expect(filled.method).toBe("prompt");
+    expect(filled.middle).not.toContain("fim");
+    const candidates = { ...options, candidates: 2 };
+    expect(await codeOf(() => fillMiddle(model, "a", "b", candidates))).toBe(
+      "generate-option-invalid",
+    );
+  });
+
   test("fill-in-the-middle of a model without its tokens compares continuations", async () => {
-    const filled = await fillMiddle(model, "The Roman emp", " of the East", {
+    const folder = mkdtempSync(join(tmpdir(), "jeton-without-fill-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    cpSync(bundledModelFolder("jeton-nano"), folder, { recursive: true });
+    removeFillTokens(folder);
+    await using plain = await loadModel(folder, { threads: 1 });
+    const filled = await fillMiddle(plain, "The Roman emp", " of the East", {
       greedy: true,
       maxBytes: 12,
       candidates: 2,

@@ -26,7 +26,7 @@ const subjects: readonly [(typeof families)[number], WeightFormat][] = [
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "jeton-sparse-drafts-"));
-  const small = { vocabulary: 4096, tokenizer };
+  const small = { vocabulary: 4099, tokenizer };
   for (const [index, family] of families.entries()) {
     createRandomCheckpoint(join(folder, family), { family, seed: 20 + index, layers: 2, ...small });
   }

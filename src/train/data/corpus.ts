@@ -20,6 +20,11 @@ export interface Corpus {
   readonly field?: string;
   /** Share of the training sequences, relative to the other corpora. Default 1. */
   readonly weight?: number;
+  /**
+   * Special tokens that the texts may spell, such as those of fill-in-the-middle and of chats. Default `"none"`: a text that
+   * spells one is text.
+   */
+  readonly allowedSpecial?: "all" | "none" | readonly string[];
 }
 
 /** A document, or a part of one that is too long to hold. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTokenizer, type Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { ignoredTarget } from "../graph/language-model-graph.ts";
-import { type DocumentPart, readDocuments } from "./corpus.ts";
+import { type Corpus, type DocumentPart, readDocuments } from "./corpus.ts";
 import { documentTokens, openBatchSource, prepareTokens, type TokenStore } from "./token-store.ts";
 
 let folder = "";
@@ -90,6 +90,29 @@ describe("readDocuments", () => {
       /cut.txt.gz cannot be read/,
     );
   });
+});
+
+test("a text that spells a special token is text, unless its corpus allows the token", async () => {
+  const file = join(folder, "spelled.jsonl");
+  writeFileSync(file, JSON.stringify("one<|endoftext|>two"));
+  const store = async (name: string, allowedSpecial?: Corpus["allowedSpecial"]) => {
+    const corpus = { files: [file], ...(allowedSpecial && { allowedSpecial }) };
+    const { path, tokens } = await prepareTokens(join(folder, name), corpus, tokenizer);
+    const bytes = readFileSync(path);
+    return Array.from({ length: tokens }, (_, i) => bytes.readUInt16LE(2 * i));
+  };
+  const [special] = tokenizer.encodeIds("<|endoftext|>", { allowedSpecial: "all" });
+  const inside = (ids: number[]) => ids.slice(1, -1).filter((id) => id === special).length;
+  const spelled = await store("text.tokens");
+  expect(inside(spelled)).toBe(0);
+  expect(tokenizer.decode(spelled.slice(1, -1))).toBe("one<|endoftext|>two");
+  expect(inside(await store("none.tokens", "none"))).toBe(0);
+  expect(inside(await store("other.tokens", []))).toBe(0);
+  for (const allowed of ["all", ["<|endoftext|>"]] as const) {
+    const ids = await store(`${allowed}.tokens`, allowed);
+    expect(inside(ids)).toBe(1);
+    expect(ids.length).toBeLessThan(spelled.length);
+  }
 });
 
 describe("openBatchSource", () => {

@@ -89,10 +89,9 @@ export async function prepareTokens(
         if (start !== undefined) await write([start]);
         documents++;
       }
-      // Text that spells a special token is text.
       const ids = tokenizer.encodeIds(text, {
         addSpecialTokens: false,
-        allowedSpecial: "none",
+        allowedSpecial: corpus.allowedSpecial ?? "none",
         applyLimits: false,
       });
       await write(ids);
