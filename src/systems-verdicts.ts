@@ -62,11 +62,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-30",
   },
   "exact-byte-probabilities": {
-    reproduced: 9,
-    partly: 1,
+    reproduced: 10,
+    partly: 0,
     notReproduced: 2,
     judgedBy: "intervals",
-    date: "2026-11-30",
+    date: "2026-12-01",
   },
   "extensible-tokenization": {
     reproduced: 0,
@@ -77,10 +77,10 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   },
   gemfilter: {
     reproduced: 2,
-    partly: 0,
-    notReproduced: 5,
+    partly: 2,
+    notReproduced: 3,
     judgedBy: "intervals",
-    date: "2026-11-30",
+    date: "2026-12-01",
   },
   "hierarchical-transformer": {
     reproduced: 2,
