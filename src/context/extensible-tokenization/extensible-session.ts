@@ -1,6 +1,6 @@
 /**
- * Texts that grow without end in a fixed context: whenever the context is full, its tokens are compressed, and the
- * text goes on behind their embeddings.
+ * Texts that grow in a fixed context: whenever the context is full, its tokens are compressed, and the text goes on behind
+ * their embeddings, until one for each of the compressor's windows fills it.
  */
 import { JetonError } from "../../core/index.ts";
 import {
@@ -11,14 +11,14 @@ import {
 } from "../../generate/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import type { OpenCompressor } from "./open-compressor.ts";
-import { contextRows, type PackedContext } from "./packed-context.ts";
+import { checkFactor, contextRows, type PackedContext } from "./packed-context.ts";
 import { joinRows, readEmbeddings } from "./prompt-with-context.ts";
 
 /** Options of `openExtensibleSession`. */
 export interface ExtensibleSessionOptions {
   /**
-   * Tokens for each embedding, at first: where even the embeddings fill the context, it is doubled. Default: the smallest one
-   * that the compressor was trained for.
+   * Tokens for each embedding, at first: where even the embeddings fill half of the context, it is doubled, up to the
+   * compressor's window. Default: the smallest one that the compressor was trained for.
    */
   factor?: number;
   /** Embeddings and tokens that are read at most. Default: the model's context. */
@@ -51,12 +51,18 @@ export interface ExtensibleSession {
   readonly embeddings: number;
   readonly raw: number;
   readonly factor: number;
-  /** Adds tokens. */
+  /**
+   * Adds tokens.
+   *
+   * @throws JetonError `packed-context-too-long` where the context cannot hold an embedding of each window; what was
+   *   read until then stays
+   */
   append(ids: ArrayLike<number>): Promise<void>;
   /**
    * Continues the text, which has at least one token; what is written is a part of it.
    *
    * @param options `maxTokens`: default 256, more than the context holds or not
+   * @throws JetonError `packed-context-too-long` as `append`, and those of `generate`
    */
   generate(options?: SessionGenerateOptions): AsyncGenerator<GeneratedToken, SessionEnd, void>;
 }
@@ -73,17 +79,17 @@ export function openExtensibleSession(
 ): ExtensibleSession {
   const { factor = compressor.compressor.config.factors[0]! } = options;
   const { contextLength = model.contextLength } = options;
-  check("factor", factor, 1, compressor.compressor.config.window);
-  check("contextLength", contextLength, 2, model.contextLength);
+  checkFactor({ factor: 1, window: compressor.compressor.config.window }, factor);
+  checkContextLength(contextLength, model.contextLength);
   return new GrowingText(model, compressor, { factor, contextLength });
 }
 
-function check(option: string, found: number, min: number, max: number): void {
-  if (Number.isSafeInteger(found) && found >= min && found <= max) return;
-  const expected = `a whole number from ${min} to ${max}`;
-  throw new JetonError(`${option} is ${found}, expected ${expected}`, {
+function checkContextLength(found: number, max: number): void {
+  if (Number.isSafeInteger(found) && found >= 2 && found <= max) return;
+  const expected = `a whole number from 2 to ${max}`;
+  throw new JetonError(`contextLength is ${found}, expected ${expected}`, {
     code: "option-invalid",
-    details: { option, found, expected },
+    details: { option: "contextLength", found, expected },
   });
 }
 
@@ -172,7 +178,11 @@ class GrowingText implements ExtensibleSession {
     }
   }
 
-  /** Compresses all tokens of a full context, and with a larger factor where it would still be full. */
+  /**
+   * Compresses all tokens of a full context, and with a larger factor where it would still be full.
+   *
+   * @throws JetonError `packed-context-too-long` where an embedding for each window fills it
+   */
   async #compressWhenFull(): Promise<void> {
     if (this.embeddings + this.raw < this.#contextLength) return;
     if (this.#raw.length > 0) {
@@ -180,11 +190,20 @@ class GrowingText implements ExtensibleSession {
       this.#raw = [];
     }
     this.#take();
+    const { window } = this.#compressor.compressor.config;
     // Half of the context stays for tokens: each compression then serves many of them.
-    while (this.embeddings > this.#contextLength >> 1 && this.#factor < this.ids.length) {
-      this.#factor *= 2;
+    while (this.embeddings > this.#contextLength >> 1 && this.#factor < window) {
+      this.#factor = Math.min(2 * this.#factor, window);
       this.#take();
     }
+    if (this.embeddings < this.#contextLength) return;
+    throw new JetonError(
+      `${this.ids.length} tokens have ${this.embeddings} embeddings at the largest factor, ${window}, and fill the context`,
+      {
+        code: "packed-context-too-long",
+        details: { tokens: this.ids.length, rows: this.#contextLength, factors: [window] },
+      },
+    );
   }
 
   #take(): void {

@@ -215,6 +215,21 @@ describe("texts that grow", () => {
     for await (const _ of session.generate({ greedy: true, ignoreEos: true })) break;
     expect(small.model.openSequences).toBe(0);
   });
+
+  test("a session grows until an embedding for each window fills its context, and says so then", async () => {
+    await using compressor = await openCompressor(small.model, small.compressor, inline);
+    const contextLength = 24;
+    const session = openExtensibleSession(small.model, compressor, { factor: 3, contextLength });
+    const { window } = compressor.compressor.config;
+    // Parts that end short of a window have an embedding of their own: no factor leaves half of the context now.
+    const ids = someIds(12 * window);
+    await session.append(ids);
+    expect(session.ids).toEqual(ids);
+    expect(session.factor).toBe(window);
+    expect(session.embeddings).toBeGreaterThan(contextLength / 2);
+    expect(session.embeddings + session.raw).toBeLessThan(contextLength);
+    await expect(session.append(someIds(24 * window))).toRejectWithCode("packed-context-too-long");
+  });
 });
 
 describe.skipIf(!hasPolicyOracle)("equals an independent float64 program", () => {

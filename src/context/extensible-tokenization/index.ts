@@ -21,6 +21,7 @@ export {
   type SessionGenerateOptions,
 } from "./extensible-session.ts";
 export {
+  type CompressOptions,
   type OpenCompressor,
   type OpenCompressorOptions,
   openCompressor,
@@ -28,7 +29,6 @@ export {
 export {
   type ContextRows,
   type ContextTail,
-  checkFactor,
   chooseFactor,
   contextRows,
   type PackedContext,

@@ -24,7 +24,7 @@ import {
 } from "../../tensor/index.ts";
 import { type Compressor, compressorPrefix, traceCompressor } from "./compressor.ts";
 import { compressorDigest, readCompressor } from "./compressor-file.ts";
-import type { PackedContext } from "./packed-context.ts";
+import { checkFactor, type PackedContext, thinContext } from "./packed-context.ts";
 
 /** Options of `openCompressor`. */
 export interface OpenCompressorOptions {
@@ -50,12 +50,17 @@ export interface OpenCompressor extends AsyncDisposable {
    * Compresses a text, window by window; windows do not see each other.
    *
    * @param ids tokens of the text, at least one
-   * @throws JetonError `packed-context-empty`
+   * @throws JetonError `packed-context-empty`, `option-invalid` for the factor
    */
-  compress(
-    ids: ArrayLike<number>,
-    options?: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
-  ): Promise<PackedContext>;
+  compress(ids: ArrayLike<number>, options?: CompressOptions): Promise<PackedContext>;
+}
+
+/** Options of `OpenCompressor.compress`. */
+export interface CompressOptions {
+  /** Tokens for each output that is held, as `thinContext` would thin them; at most the window. Default 1: all are. */
+  factor?: number;
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
 }
 
 /**
@@ -144,14 +149,12 @@ class CompiledCompressor implements OpenCompressor {
 
   async compress(
     given: ArrayLike<number>,
-    {
-      signal,
-      onProgress,
-    }: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
+    { factor = 1, signal, onProgress }: CompressOptions = {},
   ): Promise<PackedContext> {
     const ids = Int32Array.from(given);
     this.#check(ids);
     const { window, factors } = this.compressor.config;
+    checkFactor({ factor: 1, window }, factor);
     const width = this.#config.hiddenSize;
     const outputs = new Float32Array(ids.length * width);
     const tables = rotationTables(this.#config, window);
@@ -164,7 +167,8 @@ class CompiledCompressor implements OpenCompressor {
       onProgress?.(start + part.length, ids.length);
     }
     const { digest: compressor, model } = this;
-    return { model, compressor, factors, window, width, factor: 1, ids, outputs };
+    const whole = { model, compressor, factors, window, width, factor: 1, ids, outputs };
+    return thinContext(whole, factor);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

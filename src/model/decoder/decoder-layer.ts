@@ -5,12 +5,12 @@ import {
   add,
   clamp,
   concat,
-  conditional,
   divideDimensions,
   fill,
   layerNorm,
   multiply,
   multiplyDimensions,
+  optionalTerm,
   reshape,
   rmsNorm,
   rotary,
@@ -172,20 +172,7 @@ function whereWanted<Names extends string>(
   { runsIf }: Pick<LayerContext, "runsIf">,
   body: () => Readonly<Record<Names, Tensor>>,
 ): Readonly<Record<Names, Tensor>> {
-  if (!runsIf) return body();
-  let types: [string, Tensor][] = [];
-  return conditional(
-    runsIf,
-    () => {
-      const result = body();
-      types = Object.entries(result);
-      return result;
-    },
-    () =>
-      Object.fromEntries(
-        types.map(([name, { dtype, shape }]) => [name, fill(shape, 0, dtype)]),
-      ) as Record<Names, Tensor>,
-  );
+  return runsIf ? optionalTerm(runsIf, body) : body();
 }
 
 /** Whether attention reads the residual stream behind a norm. */

@@ -80,8 +80,7 @@ export function seq2seqConfig(file: ModelConfig): Seq2SeqConfig {
  * Whether final states are scaled before the head, be that stored apart or not: T5 v1.0 does, v1.1 does not.
  * transformers from 5.0 on states it as `scale_decoder_outputs` and writes `tie_word_embeddings` true into every
  * file; older files say it by `tie_word_embeddings` alone. mT5 never scales. umT5 does not where its file says
- * `tie_word_embeddings: false`, as the published ones do and as the versions before 5.0 read it; from 5.0 on the library
- * takes it for true, and divides the logits of the published models too.
+ * `tie_word_embeddings: false`; from 5.0 on that library takes it for true, and divides such logits too.
  */
 function scalesOutputs(family: string, fields: Fields): boolean {
   if (family === "mt5") return false;

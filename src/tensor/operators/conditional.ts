@@ -1,4 +1,6 @@
 /** Optional parts of a graph: computed only where a boolean input says so. */
+
+import type { Dimension } from "../dimension.ts";
 import {
   apply,
   defineOperator,
@@ -92,6 +94,22 @@ export function optional<Names extends string>(
   condition: Tensor,
   body: () => Readonly<Record<Names, Tensor>>,
 ): Readonly<Record<Names, Tensor>> {
+  return otherwiseZero(condition, body, (shape) => shape.map(() => 1));
+}
+
+/** A part that is computed only on request; where it is not, each result is zeros of its shape. */
+export function optionalTerm<Names extends string>(
+  condition: Tensor,
+  body: () => Readonly<Record<Names, Tensor>>,
+): Readonly<Record<Names, Tensor>> {
+  return otherwiseZero(condition, body, (shape) => shape);
+}
+
+function otherwiseZero<Names extends string>(
+  condition: Tensor,
+  body: () => Readonly<Record<Names, Tensor>>,
+  zeroShape: (shape: readonly Dimension[]) => readonly Dimension[],
+): Readonly<Record<Names, Tensor>> {
   const types: [Names, Tensor][] = [];
   return conditional(
     condition,
@@ -102,14 +120,7 @@ export function optional<Names extends string>(
     },
     () =>
       Object.fromEntries(
-        types.map(([name, { dtype, shape }]) => [
-          name,
-          fill(
-            shape.map(() => 1),
-            0,
-            dtype,
-          ),
-        ]),
+        types.map(([name, { dtype, shape }]) => [name, fill(zeroShape(shape), 0, dtype)]),
       ) as Record<Names, Tensor>,
   );
 }

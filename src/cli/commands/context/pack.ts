@@ -139,15 +139,14 @@ async function pack(
   const tokenizer = await loadTokenizer(folder);
   // Text that spells a special token is text.
   const ids = tokenizer.encodeIds(text, { applyLimits: false, allowedSpecial: "none" });
-  const { checkFactor, openCompressor, thinContext } = await import("../../../context/index.ts");
+  const { openCompressor } = await import("../../../context/index.ts");
   const open = await openCompressor(
     { ...model, threads: threads ?? Math.min(8, availableParallelism()) },
     compressor,
     { acceptOtherModel },
   );
   try {
-    checkFactor({ factor: 1, window: open.compressor.config.window }, factor);
-    return thinContext(await open.compress(ids, run), factor);
+    return await open.compress(ids, { factor, ...run });
   } finally {
     await open[Symbol.asyncDispose]();
   }

@@ -177,8 +177,10 @@ function medianLength(tokenizer: Tokenizer): number {
   );
 }
 
-/** Modules that sentence-transformers lets stand behind a table of vectors: those that read vectors of texts. */
-const staticModuleKinds = ["Dense", "LayerNorm", "Normalize", "Dropout"] as const;
+/** Modules without weights that may stand behind a table of vectors. */
+const weightless = ["Normalize", "Dropout"];
+/** Those that sentence-transformers lets stand there: all that read vectors of texts. */
+const vectorModules = ["Dense", "LayerNorm", ...weightless];
 
 /**
  * Checks what stands behind a static model in `modules.json`.
@@ -188,7 +190,7 @@ const staticModuleKinds = ["Dense", "LayerNorm", "Normalize", "Dropout"] as cons
  */
 export function checkStaticModules({ layout }: StaticConfig, behind: readonly ModuleEntry[]): void {
   const isOwn = layout === model2vecType;
-  const known: readonly string[] = isOwn ? staticModuleKinds.slice(2) : staticModuleKinds;
+  const known = isOwn ? weightless : vectorModules;
   const other = behind.find(({ kind }) => !known.includes(kind));
   if (other === undefined) return;
   const { type, path } = other;
